@@ -1,0 +1,1 @@
+//! Workers adapters of the control plane.

@@ -1,0 +1,1 @@
+//! One live input on air, sans-IO.

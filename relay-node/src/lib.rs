@@ -1,0 +1,1 @@
+//! The relay node: terminates RTMPS and retransmits each feed to its outputs.

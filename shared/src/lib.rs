@@ -1,0 +1,1 @@
+//! What both halves of Stream Connect say: wire types, envelope, keys, limits.

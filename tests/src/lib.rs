@@ -1,0 +1,1 @@
+//! The whole system from outside: real workerd, real node, real encoders and servers.

@@ -1,0 +1,2 @@
+//! `cargo xtask …`: set-up, dev, test, bench.
+fn main() {}
