@@ -1,0 +1,68 @@
+//! The objects of the API, field names and formats as Cloudflare's.
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::id::{InputUid, OutputUid};
+use crate::secret::{self, Secret};
+use crate::time::Timestamp;
+
+/// A live input with its credentials: the answer to create and get.
+#[derive(Debug, Serialize)]
+pub struct LiveInput {
+    /// The input's id.
+    pub uid: InputUid,
+    /// Where the encoder sends.
+    pub rtmps: Ingest,
+    /// When it was created.
+    pub created: Timestamp,
+    /// When it or one of its settings last changed.
+    pub modified: Timestamp,
+    /// The user's own JSON, echoed to the letter.
+    pub meta: Box<RawValue>,
+    /// Whether encoders may publish to it.
+    pub enabled: bool,
+}
+
+/// An ingest address and the key for it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Ingest {
+    /// `rtmps://host:port/live/`.
+    pub url: String,
+    /// The stream key, in clear: showing it is this field's purpose.
+    #[serde(serialize_with = "secret::exposed")]
+    pub stream_key: Secret,
+}
+
+/// A live input as lists show it: without credentials.
+#[derive(Debug, Serialize)]
+pub struct ListedInput {
+    /// The input's id, as today's clients read it.
+    pub uid: InputUid,
+    /// The same, as the product document's example has it.
+    pub id: InputUid,
+    /// When it was created.
+    pub created: Timestamp,
+    /// When it or one of its settings last changed.
+    pub modified: Timestamp,
+    /// The user's own JSON, echoed to the letter.
+    pub meta: Box<RawValue>,
+    /// Whether encoders may publish to it.
+    pub enabled: bool,
+}
+
+/// An output: a destination of a live input.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Output {
+    /// The output's id.
+    pub uid: OutputUid,
+    /// The destination, as the user typed it.
+    pub url: String,
+    /// The destination's stream key, in clear: showing it is this field's purpose.
+    #[serde(serialize_with = "secret::exposed")]
+    pub stream_key: Secret,
+    /// Whether anything is sent to it while the input is on air.
+    pub enabled: bool,
+}

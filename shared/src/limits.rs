@@ -1,0 +1,33 @@
+//! The bounds of the wire: each named, each with its reason.
+
+/// Live inputs an account may have, unless the operator configures another number.
+/// The product document promises 1000.
+pub const DEFAULT_MAX_INPUTS_PER_ACCOUNT: u32 = 1000;
+
+/// Outputs a live input may have, unless the operator configures another number.
+/// The product document promises 50.
+pub const DEFAULT_MAX_OUTPUTS_PER_INPUT: u32 = 50;
+
+/// Bytes of an API request's body. The largest honest one (`meta` at its bound and the fields
+/// round it) is a quarter of this.
+pub const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// Bytes of `meta` as JSON text. It is a name and a few labels, and it is read with every list.
+pub const MAX_META_BYTES: usize = 16 * 1024;
+
+/// Bytes of an output's URL. Longer than any platform's, short enough for every log and table.
+pub const MAX_OUTPUT_URL_BYTES: usize = 2048;
+
+/// Bytes of an output's stream key. Facebook's, with its signed query, is the longest seen (about
+/// 200); RTMP itself allows 65 535.
+pub const MAX_OUTPUT_KEY_BYTES: usize = 1024;
+
+/// Bytes of one frame on the link. A snapshot with 50 outputs, each URL and key at its bound and
+/// JSON-escaped twofold, stays below 350 kB; Workers accept at most 1 MiB.
+pub const MAX_LINK_FRAME_BYTES: usize = 1024 * 1024;
+
+/// Bytes of a relay node's name: it is a DNS label.
+pub const MAX_NODE_NAME_BYTES: usize = 63;
+
+/// Events a node sends in one [`Report`](crate::link::Report); the rest follows with the next.
+pub const MAX_EVENTS_PER_REPORT: usize = 256;

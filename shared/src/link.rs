@@ -1,0 +1,324 @@
+//! The link between a relay node and the control plane.
+//!
+//! A node asks over HTTP whether a key may publish ([`PublishRequest`]); the answer carries the
+//! input's first [`Snapshot`]. From then on the control plane pushes newer snapshots over the
+//! node's one WebSocket ([`ToNode`]), and resends until the node has acknowledged them
+//! ([`ToControl`]). While the socket is down the node polls ([`Report`] up, [`Reconciliation`]
+//! down); the same pair opens each connection, and is exchanged once a minute in any case.
+//!
+//! Versions meet: unknown fields are ignored, an unknown kind of frame or wish reads as
+//! `Unknown`, and a node tells the control plane what it could not do.
+//!
+//! | what | where | credentials |
+//! | --- | --- | --- |
+//! | may this key publish | `POST` [`PUBLISH_PATH`] | relay token |
+//! | the socket | `GET` [`link_path`], upgraded | relay token |
+//! | poll | `POST` [`poll_path`] | relay token |
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{InputUid, Instance, NodeName, OutputUid};
+use crate::secret::{self, Secret};
+
+/// The protocol's version. Peers one version apart work together.
+pub const LINK_VERSION: u32 = 1;
+
+/// Where a node asks whether a key may publish.
+pub const PUBLISH_PATH: &str = "/relay/v1/publish";
+
+/// What a node sends as a text frame to keep the socket alive; the answer is [`PONG`]. Both are
+/// plain words, so that Workers can answer for a hibernating object.
+pub const PING: &str = "ping";
+
+/// The answer to [`PING`].
+pub const PONG: &str = "pong";
+
+/// Where the node called `node` opens its socket.
+pub fn link_path(node: &NodeName) -> String {
+    format!("/relay/v1/nodes/{node}/link")
+}
+
+/// Where the node called `node` polls.
+pub fn poll_path(node: &NodeName) -> String {
+    format!("/relay/v1/nodes/{node}/poll")
+}
+
+/// May this key publish here?
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct PublishRequest {
+    /// The sender's [`LINK_VERSION`].
+    pub version: u32,
+    /// The node that the encoder is connected to.
+    pub node: NodeName,
+    /// The run of that node's process.
+    pub instance: Instance,
+    /// The key as the encoder sent it.
+    #[serde(serialize_with = "secret::exposed")]
+    pub key: Secret,
+}
+
+/// The answer to a [`PublishRequest`].
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(tag = "decision", rename_all = "snake_case")]
+pub enum PublishAnswer {
+    /// The encoder may publish; the asking instance owns the broadcast under the snapshot's epoch.
+    Accepted {
+        /// What the input wants.
+        snapshot: Snapshot,
+    },
+    /// It may not.
+    Refused {
+        /// Why.
+        reason: PublishRefusal,
+    },
+}
+
+/// Why a key may not publish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
+pub enum PublishRefusal {
+    /// The input exists and the key is right, but the input is switched off.
+    #[error("this live input is disabled: enable it, then start streaming again")]
+    Disabled,
+    /// Not a key of a live input that exists: mistyped, revoked, or the input was deleted.
+    #[error("no live input has this stream key: copy the key from the live input again")]
+    UnknownKey,
+    /// A reason of a newer control plane.
+    #[serde(other)]
+    #[error("the control plane refuses this stream key")]
+    Unknown,
+}
+
+/// Everything a node must know of one live input, whole: repeating one is harmless, losing one
+/// heals with the next, an older one is refused.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Snapshot {
+    /// The live input.
+    pub input: InputUid,
+    /// Issued by the input's object alone, rising with every change; a node applies only a higher
+    /// one.
+    pub rev: u64,
+    /// Rises with each owner; who sees a higher one drops the lower.
+    pub epoch: u64,
+    /// Who holds the broadcast, if the input is on air.
+    #[serde(default)]
+    pub owner: Option<Owner>,
+    /// What is wanted of the input.
+    pub wish: Wish,
+}
+
+/// The run of a node that the publisher is connected to.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Owner {
+    /// The node.
+    pub node: NodeName,
+    /// The run of its process.
+    pub instance: Instance,
+}
+
+/// What is wanted of a live input.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Wish {
+    /// The input is gone: cut its publisher, stop its outputs, forget its key.
+    Deleted,
+    /// The input is switched off: cut its publisher, stop its outputs.
+    Disabled,
+    /// Relay it to these outputs.
+    Relay {
+        /// All outputs of the input, in the order of their creation.
+        outputs: Vec<WantedOutput>,
+    },
+    /// A wish of a newer control plane: reported, nothing changed for it.
+    #[serde(other)]
+    Unknown,
+}
+
+/// An output as the node shall serve it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct WantedOutput {
+    /// The output's id.
+    pub uid: OutputUid,
+    /// Whether to send to it.
+    pub enabled: bool,
+    /// Where to.
+    pub target: Target,
+}
+
+/// A destination.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Target {
+    /// A server that speaks RTMP or RTMPS.
+    Rtmp {
+        /// The URL as the user typed it, valid by [`OutputUrl`](crate::output_url::OutputUrl).
+        url: String,
+        /// The key, byte for byte.
+        #[serde(serialize_with = "secret::exposed")]
+        stream_key: Secret,
+    },
+    /// A kind of a newer control plane: reported as unsupported.
+    #[serde(other)]
+    Unknown,
+}
+
+/// A frame from a node to the control plane.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ToControl {
+    /// What the node has; the first frame of a connection, then once a minute.
+    Report(Report),
+    /// A snapshot took effect.
+    Applied(Applied),
+    /// A kind of a newer node.
+    #[serde(other)]
+    Unknown,
+}
+
+/// A frame from the control plane to a node.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ToNode {
+    /// The answer to a report.
+    Reconciliation(Reconciliation),
+    /// A newer snapshot.
+    Snapshot(Snapshot),
+    /// A kind of a newer control plane.
+    #[serde(other)]
+    Unknown,
+}
+
+/// What a node has.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Report {
+    /// The sender's [`LINK_VERSION`].
+    pub version: u32,
+    /// The run of the node's process.
+    pub instance: Instance,
+    /// Every input on air at the node, and the `rev` it has applied.
+    pub revs: BTreeMap<InputUid, u64>,
+    /// Events not yet acknowledged, oldest first, at most
+    /// [`MAX_EVENTS_PER_REPORT`](crate::limits::MAX_EVENTS_PER_REPORT).
+    #[serde(default)]
+    pub events: Vec<Event>,
+}
+
+/// The answer to a [`Report`].
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Reconciliation {
+    /// The sender's [`LINK_VERSION`].
+    pub version: u32,
+    /// Snapshots newer than the reported `rev`s.
+    pub snapshots: Vec<Snapshot>,
+    /// Events up to and including this sequence number are taken care of; the node forgets them.
+    #[serde(default)]
+    pub events_through: u64,
+}
+
+/// An acknowledgement: the node has applied the snapshot, or a newer one.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Applied {
+    /// The live input.
+    pub input: InputUid,
+    /// The snapshot's `rev`.
+    pub rev: u64,
+    /// Outputs whose target this node cannot serve.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unsupported: Vec<OutputUid>,
+}
+
+/// Something that happened at a node. Events are ordered by (instance, sequence), not by clocks,
+/// and are repeated until acknowledged.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Event {
+    /// Counts up from 1 within an instance.
+    pub sequence: u64,
+    /// The live input.
+    pub input: InputUid,
+    /// The epoch under which the node held it.
+    pub epoch: u64,
+    /// What happened.
+    pub what: What,
+}
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum What {
+    /// The broadcast is over: the node holds nothing of this epoch any more.
+    Ended,
+    /// An event of a newer node.
+    #[serde(other)]
+    Unknown,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const INPUT: &str = "66be4bf738797e01e1fca35a7bdecdcd";
+    const OUTPUT: &str = "6f8339ed45fe87daa8e7f0fe4e4ef776";
+
+    #[test]
+    fn a_snapshot_reads_back_and_hides_its_keys() {
+        let snapshot = Snapshot {
+            input: INPUT.parse().unwrap(),
+            rev: 7,
+            epoch: 2,
+            owner: None,
+            wish: Wish::Relay {
+                outputs: vec![WantedOutput {
+                    uid: OUTPUT.parse().unwrap(),
+                    enabled: true,
+                    target: Target::Rtmp {
+                        url: "rtmp://example.com/live".into(),
+                        stream_key: Secret::new("hunter2"),
+                    },
+                }],
+            },
+        };
+        let text = serde_json::to_string(&ToNode::Snapshot(snapshot.clone())).unwrap();
+        assert_eq!(
+            serde_json::from_str::<ToNode>(&text).unwrap(),
+            ToNode::Snapshot(snapshot.clone())
+        );
+        assert!(text.contains("hunter2"));
+        assert!(!format!("{snapshot:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn unknown_kinds_and_fields_of_newer_peers_are_read() {
+        let frame = json!({"type": "weather", "rain": true});
+        assert_eq!(
+            serde_json::from_value::<ToNode>(frame).unwrap(),
+            ToNode::Unknown
+        );
+        let snapshot = json!({
+            "input": INPUT, "rev": 1, "epoch": 1, "mood": "new",
+            "wish": {"state": "relay", "outputs": [
+                {"uid": OUTPUT, "enabled": true, "target": {"kind": "srt", "url": "srt://a"}},
+            ]},
+        });
+        let snapshot: Snapshot = serde_json::from_value(snapshot).unwrap();
+        let Wish::Relay { outputs } = snapshot.wish else {
+            panic!("not a relay wish");
+        };
+        assert_eq!(outputs[0].target, Target::Unknown);
+        let paused = json!({"state": "paused"});
+        assert_eq!(
+            serde_json::from_value::<Wish>(paused).unwrap(),
+            Wish::Unknown
+        );
+        let refused = json!({"decision": "refused", "reason": "tired"});
+        assert_eq!(
+            serde_json::from_value::<PublishAnswer>(refused).unwrap(),
+            PublishAnswer::Refused {
+                reason: PublishRefusal::Unknown
+            }
+        );
+    }
+}

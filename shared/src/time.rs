@@ -1,0 +1,55 @@
+//! Points in time, as the API writes them.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+/// Microseconds since 1970-01-01T00:00:00Z. Written as RFC 3339 in UTC with the fraction's
+/// trailing zeros trimmed (`2025-12-01T01:08:50.72217Z`), as Cloudflare's API does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// The point `micros` microseconds after the epoch.
+    pub const fn from_micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
+    /// Microseconds since the epoch; below 2^53 until the year 2255, so that a JavaScript number
+    /// holds it exactly.
+    pub const fn as_micros(self) -> i64 {
+        self.0
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Out of range means a year beyond 9999: shown as the last representable instant.
+        let time = jiff::Timestamp::from_microsecond(self.0).unwrap_or(jiff::Timestamp::MAX);
+        fmt::Display::fmt(&time, f)
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_written_as_cloudflare_writes_it() {
+        for (micros, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (1_388_629_200_000_000, "2014-01-02T02:20:00Z"),
+            (1_619_204_271_425_387, "2021-04-23T18:57:51.425387Z"),
+            (1_764_551_330_722_170, "2025-12-01T01:08:50.72217Z"),
+            (951_782_400_000_001, "2000-02-29T00:00:00.000001Z"),
+        ] {
+            assert_eq!(Timestamp::from_micros(micros).to_string(), text);
+        }
+    }
+}
