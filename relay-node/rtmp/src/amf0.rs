@@ -1,0 +1,1 @@
+//! AMF0, the encoding of commands and script data.

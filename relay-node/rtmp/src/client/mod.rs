@@ -1,0 +1,1 @@
+//! The connection that publishes to a destination.

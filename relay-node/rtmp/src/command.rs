@@ -1,0 +1,1 @@
+//! Commands: `connect`, `publish`, `onStatus` and the rest.

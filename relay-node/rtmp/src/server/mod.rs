@@ -1,0 +1,1 @@
+//! The session of an encoder that publishes to us.
