@@ -95,8 +95,12 @@ pub mod code {
     pub const INVALID_HEADERS: u16 = 6003;
     /// In the chain of [`INVALID_HEADERS`]: `Authorization` is not `Bearer <token>`.
     pub const INVALID_AUTHORIZATION: u16 = 6111;
+    /// In the chain of [`INVALID_HEADERS`]: `X-Auth-Key` cannot be a key.
+    pub const INVALID_AUTH_KEY: u16 = 6103;
     /// The path names an object whose id cannot be one, or nothing at all (404).
     pub const NO_ROUTE: u16 = 7003;
+    /// `X-Auth-Key` and `X-Auth-Email`, which nobody has here (403).
+    pub const UNKNOWN_AUTH_KEY: u16 = 9103;
     /// No credentials (400).
     pub const MISSING_CREDENTIALS: u16 = 9106;
     /// A token that is unknown or revoked (403).
