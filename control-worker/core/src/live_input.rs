@@ -1,0 +1,448 @@
+//! The rules of the object that every change of a live input goes through.
+//!
+//! It is the only one to write the input's rows and to issue its `rev`s. Each operation here runs
+//! from its first step to its last under one lock of the caller's, taken before the state is read:
+//! one change at a time. All effects go through [`Host`]; if the object dies between two of them,
+//! what it stored before is enough for [`alarm`] to finish the work:
+//!
+//! 1. A `rev` is issued and stored as the *intent*, with an alarm, before the database is asked.
+//! 2. The database makes the change and writes the `rev` in one batch, or does nothing.
+//! 3. If it does not answer, its state is read back behind a *fence*: a higher `rev` is written
+//!    first, so that the batch cannot take effect later. What is read then is the truth.
+//! 4. The intent goes, and the nodes that must know are stored with it, in one write. Each leaves
+//!    that list when its object has taken the snapshot over, which then answers for delivery.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use shared::id::{InputUid, NodeName};
+use shared::link::{Owner, PublishAnswer, PublishRefusal, Snapshot};
+
+use crate::auth::TokenId;
+use crate::change::{ChangeAnswer, ChangeRequest, Outcome};
+use crate::keys::{Keyring, Unsealable};
+use crate::node_link::{Handed, Via};
+use crate::snapshot;
+use crate::sql::{self, Param, PublishCheck, RowError, Statement, Wanted};
+
+/// What the object must be able to do. Each effect is complete when it returns.
+#[allow(
+    async_fn_in_trait,
+    reason = "objects are single-threaded, futures need not be Send"
+)]
+pub trait Host {
+    /// Why an effect failed.
+    type Error;
+
+    /// What the database answers.
+    type Results: sql::Results;
+
+    /// Sets the alarm to ring after `alarm`, or takes it away if none; then stores `state`.
+    async fn store(
+        &self,
+        state: &LiveInputState,
+        alarm: Option<Duration>,
+    ) -> Result<(), Self::Error>;
+
+    /// Deletes all that is stored, and the alarm.
+    async fn forget(&self) -> Result<(), Self::Error>;
+
+    /// Runs a batch, one transaction. Any error, a time-out included, means that it may or may not
+    /// have taken effect.
+    async fn run(&self, batch: Vec<Statement>) -> Result<Self::Results, Self::Error>;
+
+    /// Gives a snapshot to the object of a node. Returns once that object has stored it.
+    async fn hand(&self, node: &NodeName, handed: Handed) -> Result<(), Self::Error>;
+}
+
+/// What the object stores. Holds no secret.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct LiveInputState {
+    /// The live input.
+    input: InputUid,
+    /// The highest `rev` issued.
+    rev: u64,
+    /// Rises with each owner.
+    epoch: u64,
+    /// Who holds the broadcast.
+    owner: Option<Owner>,
+    /// The `rev` of a change that the database was asked for and whose end was not seen.
+    intent: Option<u64>,
+    /// Nodes whose objects must still be given the newest snapshot.
+    handover: BTreeSet<NodeName>,
+    /// Alarms that rang in vain since the last success.
+    tries: u32,
+}
+
+/// A node asks for a live input on behalf of an encoder.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Publish {
+    /// The relay token that asks; the statements check it again.
+    pub token: TokenId,
+    /// Who would hold the broadcast.
+    pub owner: Owner,
+}
+
+/// The answer to [`Publish`].
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PublishOutcome {
+    /// What the node is told.
+    Answer(PublishAnswer),
+    /// The relay token was revoked after it was looked up.
+    TokenRevoked,
+}
+
+/// A node's object asks about an input that the node has on air.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Ask {
+    /// The live input.
+    pub input: InputUid,
+    /// Who has it on air.
+    pub holder: Owner,
+    /// The `rev` that it has applied.
+    pub rev: u64,
+}
+
+/// A node's object says that a broadcast is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Ending {
+    /// The live input.
+    pub input: InputUid,
+    /// The epoch that is over.
+    pub epoch: u64,
+}
+
+/// Why an operation could not be finished. The alarm will try again where something was begun.
+#[derive(Debug, thiserror::Error)]
+pub enum Trouble<E> {
+    /// An effect failed.
+    #[error("an effect failed")]
+    Host(E),
+    /// The rows are not of the form asked for.
+    #[error(transparent)]
+    Rows(#[from] RowError),
+    /// A key does not open.
+    #[error(transparent)]
+    Unsealable(#[from] Unsealable),
+}
+
+/// The object of one live input, while an operation runs.
+pub struct LiveInput<'a, H> {
+    /// What is stored, read under the lock; [`LiveInputState::new`] if nothing is.
+    pub state: LiveInputState,
+    /// The way to everything outside.
+    pub host: &'a H,
+    /// The operator's keys.
+    pub keyring: &'a Keyring,
+}
+
+impl LiveInputState {
+    /// The state of an object that has stored nothing.
+    pub fn new(input: InputUid) -> Self {
+        Self {
+            input,
+            rev: 0,
+            epoch: 0,
+            owner: None,
+            intent: None,
+            handover: BTreeSet::new(),
+            tries: 0,
+        }
+    }
+
+    /// Who holds the broadcast, if the input is on air.
+    pub fn owner(&self) -> Option<&Owner> {
+        self.owner.as_ref()
+    }
+
+    /// When the alarm must ring, if work is left.
+    fn alarm(&self) -> Option<Duration> {
+        let work_left = self.intent.is_some() || !self.handover.is_empty();
+        work_left.then(|| {
+            let factor = 1 << self.tries.min(MAX_ALARM_DOUBLINGS);
+            FIRST_ALARM * factor
+        })
+    }
+
+    fn issue(&mut self) -> u64 {
+        self.rev += 1;
+        self.rev
+    }
+
+    /// The owner's node must be given the newest snapshot.
+    fn tell_owner(&mut self) {
+        let node = self.owner.as_ref().map(|owner| owner.node.clone());
+        self.handover.extend(node);
+    }
+}
+
+impl<H: Host> LiveInput<'_, H> {
+    /// Makes a change, or says why not.
+    ///
+    /// # Errors
+    ///
+    /// Only where the object cannot store: then nothing was asked of the database, or the alarm
+    /// resolves it.
+    pub async fn change(
+        mut self,
+        request: &ChangeRequest,
+    ) -> Result<ChangeAnswer, Trouble<H::Error>> {
+        let mut rev = self.begin().await?;
+        let mut outcome = self.run_change(request, rev).await;
+        if let Ok(Outcome::Behind(current)) = outcome {
+            // The object has lost its memory, the database has not: go on from there.
+            self.state.rev = current;
+            rev = self.begin().await?;
+            outcome = self.run_change(request, rev).await;
+        }
+        let (answer, wanted, changed) = match outcome {
+            Ok(Outcome::Changed(wanted)) => (request.answer(&wanted), wanted, true),
+            Ok(Outcome::Refused(refusal, wanted)) => {
+                (ChangeAnswer::Refused(refusal), wanted, false)
+            }
+            Ok(Outcome::Behind(_)) | Err(_) => {
+                let Ok(wanted) = self.read_back().await else {
+                    return Ok(ChangeAnswer::Undecided);
+                };
+                let answer = if request.was_made(rev, &wanted) {
+                    request.answer(&wanted)
+                } else {
+                    ChangeAnswer::NotMade
+                };
+                (answer, wanted, true)
+            }
+        };
+        self.settle(&wanted, changed).await?;
+        Ok(answer)
+    }
+
+    /// Makes a node the owner of the broadcast, under a new epoch.
+    ///
+    /// The key was checked before the object was reached; what may have changed since is read
+    /// again.
+    ///
+    /// # Errors
+    ///
+    /// Where the encoder must be told to try again.
+    pub async fn publish(mut self, request: &Publish) -> Result<PublishOutcome, Trouble<H::Error>> {
+        let check = PublishCheck {
+            token: request.token.clone(),
+            input: self.state.input,
+        };
+        let results = self.run(check.batch()).await?;
+        let Ok(wanted) = check.outcome(&results)? else {
+            return Ok(PublishOutcome::TokenRevoked);
+        };
+        let refused = |reason| Ok(PublishOutcome::Answer(PublishAnswer::Refused { reason }));
+        let Some(row) = &wanted.input else {
+            return refused(PublishRefusal::UnknownKey);
+        };
+        if !row.enabled {
+            return refused(PublishRefusal::Disabled);
+        }
+        self.state.rev = self.state.rev.max(row.rev);
+        self.state.tell_owner();
+        self.own(request.owner.clone());
+        let snapshot = self.snapshot(&wanted)?;
+        self.store().await?;
+        self.hand_over(&snapshot, |node| match node == &request.owner.node {
+            true => Via::PublishAnswer,
+            false => Via::Push,
+        })
+        .await?;
+        Ok(PublishOutcome::Answer(PublishAnswer::Accepted { snapshot }))
+    }
+
+    /// Answers a node's object about an input that the node has on air.
+    ///
+    /// An input that nobody owns is on air there all the same: the holder is made its owner, so
+    /// that nothing that runs is cut because something was forgotten.
+    ///
+    /// # Errors
+    ///
+    /// Where the node's object must ask again.
+    pub async fn ask(mut self, ask: &Ask) -> Result<Snapshot, Trouble<H::Error>> {
+        let before = self.state.clone();
+        let results = self.run(Wanted::batch(self.state.input).into()).await?;
+        let wanted = Wanted::read(&results, 0)?;
+        let known = ask.rev.min(MAX_TOLD_REV);
+        if known > self.state.rev {
+            // The node has seen what this object does not remember: go beyond it.
+            self.state.rev = known;
+            self.state.issue();
+            self.state.tell_owner();
+        }
+        match &wanted.input {
+            Some(row) => {
+                self.state.rev = self.state.rev.max(row.rev);
+                if row.enabled && self.state.owner.is_none() {
+                    self.own(ask.holder.clone());
+                }
+            }
+            None => {
+                self.state.owner = None;
+            }
+        }
+        // The answer reaches the asking node's object: no need to hand it over as well.
+        self.state.handover.remove(&ask.holder.node);
+        let snapshot = self.snapshot(&wanted)?;
+        if wanted.input.is_some() && self.state != before {
+            self.store().await?;
+            self.hand_over(&snapshot, |_| Via::Push).await?;
+        }
+        Ok(snapshot)
+    }
+
+    /// Notes that a broadcast is over, if it is the present one.
+    ///
+    /// # Errors
+    ///
+    /// Where the node's object must say it again.
+    pub async fn ended(mut self, ending: Ending) -> Result<(), Trouble<H::Error>> {
+        if self.state.owner.is_some() && self.state.epoch == ending.epoch {
+            self.state.owner = None;
+            self.store().await?;
+        }
+        Ok(())
+    }
+
+    /// Finishes what was left: the alarm rang.
+    ///
+    /// # Errors
+    ///
+    /// Where it could not; the alarm is set again.
+    pub async fn alarm(mut self) -> Result<(), Trouble<H::Error>> {
+        if self.state.alarm().is_none() {
+            return Ok(());
+        }
+        self.state.tries = self.state.tries.saturating_add(1);
+        if self.state.intent.is_some() {
+            let wanted = self.read_back().await?;
+            return self.settle(&wanted, true).await;
+        }
+        self.store().await?;
+        let results = self.run(Wanted::batch(self.state.input).into()).await?;
+        let wanted = Wanted::read(&results, 0)?;
+        self.settle(&wanted, false).await
+    }
+
+    async fn begin(&mut self) -> Result<u64, Trouble<H::Error>> {
+        let rev = self.state.issue();
+        self.state.intent = Some(rev);
+        self.store().await?;
+        Ok(rev)
+    }
+
+    async fn run_change(
+        &self,
+        request: &ChangeRequest,
+        rev: u64,
+    ) -> Result<Outcome, Trouble<H::Error>> {
+        let results = self.run(request.batch(rev)).await?;
+        Ok(request.outcome(rev, &results)?)
+    }
+
+    /// Reads what the database has, and makes sure that no earlier batch can change it any more.
+    async fn read_back(&mut self) -> Result<Wanted, Trouble<H::Error>> {
+        let fence = self.begin().await?;
+        let mut batch = Vec::from(Wanted::batch(self.state.input));
+        batch.push(Statement::new(
+            sql::FENCE,
+            [Param::text(self.state.input), Param::rev(fence)],
+        ));
+        let results = self.run(batch).await?;
+        Ok(Wanted::read(&results, 0)?)
+    }
+
+    /// The database has answered: forgets the intent, and tells the nodes if anything changed.
+    async fn settle(&mut self, wanted: &Wanted, changed: bool) -> Result<(), Trouble<H::Error>> {
+        self.state.intent = None;
+        if changed {
+            self.state.tell_owner();
+        }
+        if wanted.input.is_none() {
+            self.state.owner = None;
+            if self.state.handover.is_empty() {
+                return self.host.forget().await.map_err(Trouble::Host);
+            }
+        }
+        self.store().await?;
+        if self.state.handover.is_empty() {
+            return Ok(());
+        }
+        let snapshot = self.snapshot(wanted)?;
+        self.hand_over(&snapshot, |_| Via::Push).await?;
+        if wanted.input.is_none() && self.state.handover.is_empty() {
+            return self.host.forget().await.map_err(Trouble::Host);
+        }
+        Ok(())
+    }
+
+    async fn hand_over(
+        &mut self,
+        snapshot: &Snapshot,
+        via: impl Fn(&NodeName) -> Via,
+    ) -> Result<(), Trouble<H::Error>> {
+        let mut left = BTreeSet::new();
+        let mut handed_any = false;
+        for node in std::mem::take(&mut self.state.handover) {
+            let handed = Handed {
+                snapshot: snapshot.clone(),
+                via: via(&node),
+            };
+            match self.host.hand(&node, handed).await {
+                Ok(()) => handed_any = true,
+                Err(_) => {
+                    left.insert(node);
+                }
+            }
+        }
+        self.state.handover = left;
+        if handed_any {
+            self.store().await?;
+        }
+        Ok(())
+    }
+
+    fn own(&mut self, owner: Owner) {
+        self.state.issue();
+        self.state.epoch += 1;
+        self.state.owner = Some(owner);
+        self.state.tell_owner();
+    }
+
+    fn snapshot(&self, wanted: &Wanted) -> Result<Snapshot, Unsealable> {
+        snapshot::build(
+            self.state.input,
+            self.state.rev,
+            self.state.epoch,
+            self.state.owner.as_ref(),
+            wanted,
+            self.keyring,
+        )
+    }
+
+    async fn store(&mut self) -> Result<(), Trouble<H::Error>> {
+        let alarm = self.state.alarm();
+        if alarm.is_none() {
+            self.state.tries = 0;
+        }
+        let stored = self.host.store(&self.state, alarm).await;
+        stored.map_err(Trouble::Host)
+    }
+
+    async fn run(&self, batch: Vec<Statement>) -> Result<H::Results, Trouble<H::Error>> {
+        self.host.run(batch).await.map_err(Trouble::Host)
+    }
+}
+
+/// Before the first repetition: a crash is mended soon, and a healthy change is long over.
+const FIRST_ALARM: Duration = Duration::from_secs(2);
+
+/// The alarm's delay doubles up to 64 s: what fails so long needs a person, not more tries.
+const MAX_ALARM_DOUBLINGS: u32 = 5;
+
+/// A node may lift the `rev` so far and no further; 2^53 is where JavaScript's numbers end.
+const MAX_TOLD_REV: u64 = 1 << 52;

@@ -1,0 +1,285 @@
+//! The bodies of requests.
+//!
+//! The content type is ignored: `curl --data` sends that of a form, and every example of the
+//! product document does. An empty body is an empty object. Fields that we don't know are ignored,
+//! as newer clients send them; of those that Cloudflare knows and we don't serve (`recording`,
+//! `defaultCreator`, `deleteRecordingAfterDays`, `preferLowLatency`) the type is checked and the
+//! value ignored. A field given twice is refused: it is not for us to choose.
+
+use std::fmt;
+
+use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+use serde_json::value::RawValue;
+use shared::limits::{MAX_BODY_BYTES, MAX_META_BYTES, MAX_OUTPUT_KEY_BYTES};
+use shared::output_url::OutputUrl;
+use shared::secret::Secret;
+
+use crate::failure::Failure;
+
+/// The body of `POST …/live_inputs`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewInput {
+    /// The user's JSON object, to the letter; `{}` if none was given.
+    pub meta: String,
+    /// Whether encoders may publish to it; they may if nothing was said.
+    pub enabled: bool,
+}
+
+impl NewInput {
+    /// Reads and checks `body`.
+    ///
+    /// # Errors
+    ///
+    /// 413 over [`MAX_BODY_BYTES`]; else 400/10005 with the field at fault.
+    pub fn parse(body: &[u8]) -> Result<Self, Failure> {
+        let fields = Fields::parse(body)?;
+        fields.check_unserved()?;
+        Ok(Self {
+            meta: fields.meta()?.unwrap_or_else(|| "{}".to_owned()),
+            enabled: fields.enabled()?.unwrap_or(true),
+        })
+    }
+}
+
+/// The body of `PUT …/live_inputs/:input`: what is absent stays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputUpdate {
+    /// The user's JSON object, replaced as a whole; an explicit null sets it to `{}`.
+    pub meta: Option<String>,
+    /// Whether encoders may publish to it.
+    pub enabled: Option<bool>,
+}
+
+impl InputUpdate {
+    /// Reads and checks `body`.
+    ///
+    /// # Errors
+    ///
+    /// As [`NewInput::parse`].
+    pub fn parse(body: &[u8]) -> Result<Self, Failure> {
+        let fields = Fields::parse(body)?;
+        fields.check_unserved()?;
+        Ok(Self {
+            meta: fields.meta()?,
+            enabled: fields.enabled()?,
+        })
+    }
+}
+
+/// The body of `POST …/outputs`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewOutput {
+    /// Where to send.
+    pub url: OutputUrl,
+    /// The destination's stream key, byte for byte. May be empty: some servers have it in the
+    /// URL, and Cloudflare's typed clients cannot leave the field out.
+    pub stream_key: Secret,
+    /// Whether to send to it; so if nothing was said.
+    pub enabled: bool,
+}
+
+impl NewOutput {
+    /// Reads and checks `body`.
+    ///
+    /// # Errors
+    ///
+    /// As [`NewInput::parse`].
+    pub fn parse(body: &[u8]) -> Result<Self, Failure> {
+        let fields = Fields::parse(body)?;
+        let url: String = fields.required("url", "a text such as rtmp://host/application")?;
+        let url = OutputUrl::parse(&url)
+            .map_err(|why| Failure::field("/url", format!("This url cannot be used: {why}.")))?;
+        let stream_key: Secret = fields.required("streamKey", "a text")?;
+        if stream_key.expose().len() > MAX_OUTPUT_KEY_BYTES {
+            return Err(Failure::field(
+                "/streamKey",
+                format!("The streamKey is too long: use at most {MAX_OUTPUT_KEY_BYTES} bytes."),
+            ));
+        }
+        if stream_key.expose().chars().any(char::is_control) {
+            return Err(Failure::field(
+                "/streamKey",
+                "The streamKey holds control characters, perhaps a line end: remove them.",
+            ));
+        }
+        Ok(Self {
+            url,
+            stream_key,
+            enabled: fields.enabled()?.unwrap_or(true),
+        })
+    }
+}
+
+/// The body of `PUT …/outputs/:output`: what is absent stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutputUpdate {
+    /// Whether to send to it.
+    pub enabled: Option<bool>,
+}
+
+impl OutputUpdate {
+    /// Reads and checks `body`. As with Cloudflare, `url` and `streamKey` stay what they were
+    /// made: a request to change them is refused, rather than answered as if it had been done.
+    ///
+    /// # Errors
+    ///
+    /// As [`NewInput::parse`].
+    pub fn parse(body: &[u8]) -> Result<Self, Failure> {
+        let fields = Fields::parse(body)?;
+        for name in ["url", "streamKey"] {
+            if fields.raw(name).is_some() {
+                return Err(Failure::field(
+                    format!("/{name}"),
+                    format!(
+                        "The {name} of an output cannot be changed: delete the output and create \
+                         another."
+                    ),
+                ));
+            }
+        }
+        Ok(Self {
+            enabled: fields.enabled()?,
+        })
+    }
+}
+
+/// The fields of a body, each as its JSON text.
+struct Fields<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'a> Fields<'a> {
+    fn parse(body: &'a [u8]) -> Result<Self, Failure> {
+        if body.len() > MAX_BODY_BYTES {
+            return Err(Failure::body_too_large(MAX_BODY_BYTES));
+        }
+        if body.iter().all(u8::is_ascii_whitespace) {
+            return Ok(Self(Vec::new()));
+        }
+        // Reading it whole finds what raw values let pass: depth over 128, half surrogates,
+        // numbers that no double holds.
+        match serde_json::from_slice(body) {
+            Ok(Value::Object(_)) => {}
+            Ok(_) => return Err(Failure::body("The body must be a JSON object, {…}.")),
+            Err(error) => {
+                return Err(Failure::body(format!(
+                    "The body cannot be read as JSON: see line {}, column {}.",
+                    error.line(),
+                    error.column()
+                )));
+            }
+        }
+        let fields: Self = serde_json::from_slice(body)
+            .map_err(|_| Failure::body("The body cannot be read as JSON."))?;
+        let mut seen: Vec<&str> = Vec::with_capacity(fields.0.len());
+        for (name, _) in &fields.0 {
+            if seen.contains(&name.as_str()) {
+                return Err(Failure::field(
+                    pointer(name),
+                    "The body gives this field twice: give it once.",
+                ));
+            }
+            seen.push(name);
+        }
+        Ok(fields)
+    }
+
+    fn raw(&self, name: &str) -> Option<&'a RawValue> {
+        let found = self.0.iter().find(|(field, _)| field == name);
+        found.map(|(_, value)| *value)
+    }
+
+    /// The value of a field, if it is there; `form` says what it must be.
+    fn optional<T: DeserializeOwned>(&self, name: &str, form: &str) -> Result<Option<T>, Failure> {
+        self.raw(name)
+            .map(|value| {
+                serde_json::from_str(value.get()).map_err(|_| {
+                    Failure::field(
+                        pointer(name),
+                        format!("The field {name} has the wrong type: it must be {form}."),
+                    )
+                })
+            })
+            .transpose()
+    }
+
+    fn required<T: DeserializeOwned>(&self, name: &str, form: &str) -> Result<T, Failure> {
+        self.optional(name, form)?.ok_or_else(|| {
+            Failure::field(
+                pointer(name),
+                format!("The field {name} is missing: it must be {form}."),
+            )
+        })
+    }
+
+    fn enabled(&self) -> Result<Option<bool>, Failure> {
+        self.optional("enabled", "true or false")
+    }
+
+    fn meta(&self) -> Result<Option<String>, Failure> {
+        let Some(value) = self.raw("meta") else {
+            return Ok(None);
+        };
+        let text = value.get();
+        if text == "null" {
+            return Ok(Some("{}".to_owned()));
+        }
+        if !text.starts_with('{') {
+            return Err(Failure::field(
+                "/meta",
+                "The field meta has the wrong type: it must be a JSON object, {…}.",
+            ));
+        }
+        if text.len() > MAX_META_BYTES {
+            return Err(Failure::field(
+                "/meta",
+                format!("The field meta is too long: use at most {MAX_META_BYTES} bytes."),
+            ));
+        }
+        Ok(Some(text.to_owned()))
+    }
+
+    fn check_unserved(&self) -> Result<(), Failure> {
+        self.optional::<Option<serde_json::Map<String, Value>>>("recording", "an object or null")?;
+        self.optional::<Option<String>>("defaultCreator", "a text or null")?;
+        self.optional::<Option<f64>>("deleteRecordingAfterDays", "a number or null")?;
+        self.optional::<Option<bool>>("preferLowLatency", "true, false or null")?;
+        Ok(())
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+
+        impl<'de> Visitor<'de> for Object {
+            type Value = Vec<(String, &'de RawValue)>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = map.next_entry()? {
+                    if fields.len() == MAX_FIELDS {
+                        return Err(A::Error::custom("too many fields"));
+                    }
+                    fields.push(field);
+                }
+                Ok(fields)
+            }
+        }
+
+        deserializer.deserialize_map(Object).map(Self)
+    }
+}
+
+/// Fields of a body. The largest known has a fifth of these, and looking for repeated ones costs
+/// the square of their number.
+const MAX_FIELDS: usize = 64;
+
+/// The JSON pointer (RFC 6901) to a field of the body.
+fn pointer(name: &str) -> String {
+    format!("/{}", name.replace('~', "~0").replace('/', "~1"))
+}

@@ -1,0 +1,53 @@
+//! What a node is told of a live input.
+
+use shared::id::InputUid;
+use shared::link::{Owner, Snapshot, Target, WantedOutput, Wish};
+
+use crate::keys::{Keyring, Place, Unsealable};
+use crate::sql::Wanted;
+
+/// The snapshot of `input` as the database has it.
+///
+/// # Errors
+///
+/// [`Unsealable`] where a key of an output does not open. That an input is deleted or disabled can
+/// be said without its keys.
+pub fn build(
+    input: InputUid,
+    rev: u64,
+    epoch: u64,
+    owner: Option<&Owner>,
+    wanted: &Wanted,
+    keyring: &Keyring,
+) -> Result<Snapshot, Unsealable> {
+    Ok(Snapshot {
+        input,
+        rev,
+        epoch,
+        owner: owner.cloned(),
+        wish: wish(wanted, keyring)?,
+    })
+}
+
+fn wish(wanted: &Wanted, keyring: &Keyring) -> Result<Wish, Unsealable> {
+    let Some(input) = &wanted.input else {
+        return Ok(Wish::Deleted);
+    };
+    if !input.enabled {
+        return Ok(Wish::Disabled);
+    }
+    let outputs = wanted.outputs.iter().map(|row| {
+        let place = Place::output_key(input.account, row.uid);
+        Ok(WantedOutput {
+            uid: row.uid,
+            enabled: row.enabled,
+            target: Target::Rtmp {
+                url: row.url.clone(),
+                stream_key: keyring.open(&place, &row.key_sealed)?,
+            },
+        })
+    });
+    Ok(Wish::Relay {
+        outputs: outputs.collect::<Result<_, _>>()?,
+    })
+}

@@ -1,0 +1,111 @@
+//! What is asked of the database, and the rows it answers with.
+//!
+//! A [`Statement`] is text and parameters, nothing more: the caller runs a list of them as one
+//! D1 batch (one transaction) and gives the [`Results`] back to whoever built the list.
+
+mod read;
+mod rows;
+mod text;
+
+use serde::de::DeserializeOwned;
+
+pub use self::read::{InputRead, PublishCheck, Wanted, list_inputs, token_by_hash};
+pub(crate) use self::rows::{DiagnosisRow, GuardRow, micros};
+pub use self::rows::{InputRow, ListedRow, OutputRow};
+pub(crate) use self::text::*;
+
+/// One statement with its parameters `?1`, `?2`, …
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Statement {
+    /// The text, without any value in it.
+    pub sql: &'static str,
+    /// The values, in order.
+    pub params: Vec<Param>,
+}
+
+impl Statement {
+    pub(crate) fn new(sql: &'static str, params: impl IntoIterator<Item = Param>) -> Self {
+        Self {
+            sql,
+            params: params.into_iter().collect(),
+        }
+    }
+}
+
+/// A parameter's value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Param {
+    /// A whole number below 2^53. D1's own integers have 32 bits: bind it as a JavaScript number.
+    Integer(i64),
+    /// NULL.
+    Null,
+    /// Text.
+    Text(String),
+}
+
+impl Param {
+    pub(crate) fn text(value: impl ToString) -> Self {
+        Self::Text(value.to_string())
+    }
+
+    /// A `rev` in a statement. Revs stay far below 2^53: each costs a change.
+    pub(crate) fn rev(rev: u64) -> Self {
+        Self::Integer(i64::try_from(rev).unwrap_or(i64::MAX))
+    }
+
+    pub(crate) fn optional(value: Option<impl Into<Self>>) -> Self {
+        value.map_or(Self::Null, Into::into)
+    }
+}
+
+impl From<bool> for Param {
+    fn from(value: bool) -> Self {
+        Self::Integer(value.into())
+    }
+}
+
+impl From<String> for Param {
+    fn from(value: String) -> Self {
+        Self::Text(value)
+    }
+}
+
+impl From<u32> for Param {
+    fn from(value: u32) -> Self {
+        Self::Integer(value.into())
+    }
+}
+
+impl From<shared::time::Timestamp> for Param {
+    fn from(value: shared::time::Timestamp) -> Self {
+        Self::Integer(value.as_micros())
+    }
+}
+
+/// What a batch answered: the rows of each of its statements.
+pub trait Results {
+    /// The rows of the statement at `index` of the batch, each an object by column names.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no such statement, or its rows have another form.
+    fn rows<T: DeserializeOwned>(&self, index: usize) -> Result<Vec<T>, RowError>;
+
+    /// The first of those rows.
+    ///
+    /// # Errors
+    ///
+    /// As [`rows`](Self::rows).
+    fn first<T: DeserializeOwned>(&self, index: usize) -> Result<Option<T>, RowError> {
+        Ok(self.rows(index)?.into_iter().next())
+    }
+}
+
+/// Rows that are not of the form that their statement asks for: code and database are of different
+/// versions. Says nothing of their content, which may be secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the rows of statement {statement} of a batch are not of the form asked for")]
+pub struct RowError {
+    /// The statement's index in its batch.
+    pub statement: usize,
+}

@@ -1,0 +1,208 @@
+//! The rows of the tables. D1 gives every number as a double, and truth as 0 or 1.
+
+use std::fmt;
+
+use serde::de::{Error, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use shared::id::{AccountId, InputUid, OutputUid};
+use shared::time::Timestamp;
+
+/// A live input, whole.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct InputRow {
+    /// Its id.
+    pub uid: InputUid,
+    /// Whose it is.
+    #[serde(rename = "account_id")]
+    pub account: AccountId,
+    /// The user's JSON text.
+    pub meta: String,
+    /// Whether encoders may publish to it.
+    #[serde(deserialize_with = "boolean")]
+    pub enabled: bool,
+    /// The stream key's keyed hash.
+    pub key_hash: String,
+    /// The stream key, sealed.
+    pub key_sealed: String,
+    /// The last change that was written.
+    #[serde(deserialize_with = "unsigned")]
+    pub rev: u64,
+    /// When it was created.
+    #[serde(with = "micros")]
+    pub created: Timestamp,
+    /// When `meta` or `enabled` last changed.
+    #[serde(with = "micros")]
+    pub modified: Timestamp,
+}
+
+/// A live input as lists show it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct ListedRow {
+    /// Its id.
+    pub uid: InputUid,
+    /// The user's JSON text.
+    pub meta: String,
+    /// Whether encoders may publish to it.
+    #[serde(deserialize_with = "boolean")]
+    pub enabled: bool,
+    /// When it was created.
+    #[serde(with = "micros")]
+    pub created: Timestamp,
+    /// When `meta` or `enabled` last changed.
+    #[serde(with = "micros")]
+    pub modified: Timestamp,
+}
+
+/// An output.
+#[derive(Clone, PartialEq, Eq, Deserialize, Serialize)]
+pub struct OutputRow {
+    /// Its id.
+    pub uid: OutputUid,
+    /// Where to send, as the user typed it.
+    pub url: String,
+    /// The destination's stream key, sealed.
+    pub key_sealed: String,
+    /// Whether to send to it.
+    #[serde(deserialize_with = "boolean")]
+    pub enabled: bool,
+    /// When it was created.
+    #[serde(with = "micros")]
+    pub created: Timestamp,
+    /// When it last changed.
+    #[serde(with = "micros")]
+    pub modified: Timestamp,
+}
+
+/// Without the URL, whose query may hold a secret.
+impl fmt::Debug for OutputRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OutputRow")
+            .field("uid", &self.uid)
+            .field("enabled", &self.enabled)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether a token is still good.
+#[derive(Debug, Deserialize)]
+pub(crate) struct GuardRow {
+    #[serde(deserialize_with = "boolean")]
+    pub(crate) good: bool,
+}
+
+/// Why a change did nothing.
+#[derive(Debug, Deserialize)]
+pub(crate) struct DiagnosisRow {
+    /// Whether the token is still good.
+    #[serde(deserialize_with = "boolean")]
+    pub(crate) good: bool,
+    /// The `rev` of the input, if the account has it.
+    #[serde(deserialize_with = "optional_unsigned")]
+    pub(crate) rev: Option<u64>,
+}
+
+/// Times as microseconds, for rows and for what objects store.
+pub(crate) mod micros {
+    use serde::{Deserializer, Serializer};
+    use shared::time::Timestamp;
+
+    pub(crate) fn serialize<S: Serializer>(
+        time: &Timestamp,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_i64(time.as_micros())
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Timestamp, D::Error> {
+        super::integer(deserializer).map(Timestamp::from_micros)
+    }
+}
+
+fn boolean<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    match deserializer.deserialize_any(Integer)? {
+        0 => Ok(false),
+        1 => Ok(true),
+        other => Err(Error::invalid_value(
+            Unexpected::Signed(other),
+            &"a truth value",
+        )),
+    }
+}
+
+fn unsigned<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let number = integer(deserializer)?;
+    u64::try_from(number)
+        .map_err(|_| Error::invalid_value(Unexpected::Signed(number), &"a number from 0"))
+}
+
+fn optional_unsigned<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    #[derive(Deserialize)]
+    struct Unsigned(#[serde(deserialize_with = "unsigned")] u64);
+    let number = Option::<Unsigned>::deserialize(deserializer)?;
+    Ok(number.map(|Unsigned(number)| number))
+}
+
+fn integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    deserializer.deserialize_any(Integer)
+}
+
+struct Integer;
+
+impl Visitor<'_> for Integer {
+    type Value = i64;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a whole number below 2^53")
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<i64, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<i64, E> {
+        const EXACT: f64 = 9_007_199_254_740_992.0;
+        if value.fract() != 0.0 || value.abs() > EXACT {
+            return Err(E::invalid_value(Unexpected::Float(value), &self));
+        }
+        // Whole and within bounds, as just checked.
+        #[expect(clippy::cast_possible_truncation)]
+        Ok(value as i64)
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<i64, E> {
+        Ok(value)
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<i64, E> {
+        i64::try_from(value).map_err(|_| E::invalid_value(Unexpected::Unsigned(value), &self))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn numbers_may_come_as_doubles() {
+        let row = |enabled, created| {
+            serde_json::from_value::<ListedRow>(json!({
+                "uid": "66be4bf738797e01e1fca35a7bdecdcd", "meta": "{}",
+                "enabled": enabled, "created": created, "modified": 0,
+            }))
+        };
+        let time = Timestamp::from_micros(1_764_551_330_722_170);
+        let read = row(json!(1.0), json!(1_764_551_330_722_170.0)).unwrap();
+        assert_eq!((read.enabled, read.created), (true, time));
+        let read = row(json!(0), json!(1_764_551_330_722_170_i64)).unwrap();
+        assert_eq!((read.enabled, read.created), (false, time));
+        assert!(row(json!(2), json!(0)).is_err());
+        assert!(row(json!(null), json!(0)).is_err());
+        assert!(row(json!(1), json!(0.5)).is_err());
+        assert!(row(json!(1), json!(1e17)).is_err());
+        assert!(row(json!(1), json!("0")).is_err());
+    }
+}

@@ -1,0 +1,122 @@
+//! The text of every statement that changes or guards something.
+//!
+//! In changes, `?1` is the token's id, `?2` the account, `?3` the live input, `?4` the `rev` of
+//! the change, and the rest differs.
+
+macro_rules! api_token_is_good {
+    () => {
+        "EXISTS (SELECT 1 FROM tokens
+            WHERE id = ?1 AND account_id = ?2 AND kind = 'api' AND revoked IS NULL)"
+    };
+}
+
+macro_rules! input_is_older {
+    () => {
+        "EXISTS (SELECT 1 FROM live_inputs WHERE uid = ?3 AND account_id = ?2 AND rev < ?4)"
+    };
+}
+
+macro_rules! input_is_at {
+    () => {
+        "EXISTS (SELECT 1 FROM live_inputs WHERE uid = ?3 AND account_id = ?2 AND rev = ?4)"
+    };
+}
+
+/// Token by hash, if it is good. `?1` hash.
+pub(crate) const TOKEN: &str =
+    "SELECT id, account_id, kind FROM tokens WHERE hash = ?1 AND revoked IS NULL";
+
+/// `?1` token, `?2` account.
+pub(crate) const API_GUARD: &str = concat!("SELECT ", api_token_is_good!(), " AS good");
+
+/// `?1` token.
+pub(crate) const RELAY_GUARD: &str = "SELECT EXISTS (SELECT 1 FROM tokens
+    WHERE id = ?1 AND kind = 'relay' AND revoked IS NULL) AS good";
+
+/// `?1` account.
+pub(crate) const LIST_INPUTS: &str = "SELECT uid, meta, enabled, created, modified
+    FROM live_inputs WHERE account_id = ?1 ORDER BY created, uid";
+
+/// `?1` input.
+pub(crate) const INPUT: &str = "SELECT uid, account_id, meta, enabled, key_hash, key_sealed, rev,
+    created, modified FROM live_inputs WHERE uid = ?1";
+
+/// `?1` input.
+pub(crate) const OUTPUTS: &str = "SELECT uid, url, key_sealed, enabled, created, modified
+    FROM outputs WHERE input_uid = ?1 ORDER BY position";
+
+/// After it, no statement with a lower `rev` can change the input: one that timed out and arrives
+/// late finds itself too old. `?1` input, `?2` rev.
+pub(crate) const FENCE: &str = "UPDATE live_inputs SET rev = ?2 WHERE uid = ?1 AND rev < ?2";
+
+/// `?5` meta, `?6` enabled, `?7` key_hash, `?8` key_sealed, `?9` now, `?10` limit.
+pub(crate) const CREATE_INPUT: &str = concat!(
+    "INSERT INTO live_inputs
+        (uid, account_id, meta, enabled, key_hash, key_sealed, rev, created, modified)
+    SELECT ?3, ?2, ?5, ?6, ?7, ?8, ?4, ?9, ?9
+    WHERE ",
+    api_token_is_good!(),
+    " AND (SELECT count(*) FROM live_inputs WHERE account_id = ?2) < ?10
+    RETURNING uid"
+);
+
+/// `?5` meta or NULL, `?6` enabled or NULL, `?7` now.
+pub(crate) const UPDATE_INPUT: &str = concat!(
+    "UPDATE live_inputs
+    SET meta = coalesce(?5, meta), enabled = coalesce(?6, enabled), rev = ?4, modified = ?7
+    WHERE uid = ?3 AND account_id = ?2 AND rev < ?4 AND ",
+    api_token_is_good!(),
+    " RETURNING uid"
+);
+
+/// Outputs go with it (cascade).
+pub(crate) const DELETE_INPUT: &str = concat!(
+    "DELETE FROM live_inputs WHERE uid = ?3 AND account_id = ?2 AND rev < ?4 AND ",
+    api_token_is_good!(),
+    " RETURNING uid"
+);
+
+/// `?5` uid, `?6` url, `?7` key_sealed, `?8` enabled, `?9` now, `?10` limit.
+pub(crate) const CREATE_OUTPUT: &str = concat!(
+    "INSERT INTO outputs (uid, input_uid, url, key_sealed, enabled, created, modified)
+    SELECT ?5, ?3, ?6, ?7, ?8, ?9, ?9
+    WHERE ",
+    api_token_is_good!(),
+    " AND ",
+    input_is_older!(),
+    " AND (SELECT count(*) FROM outputs WHERE input_uid = ?3) < ?10
+    RETURNING uid"
+);
+
+/// Moves the input to the change's `rev`, if it has the output. `?5` output.
+pub(crate) const TOUCH_INPUT: &str = concat!(
+    "UPDATE live_inputs SET rev = ?4
+    WHERE uid = ?3 AND account_id = ?2 AND rev < ?4 AND ",
+    api_token_is_good!(),
+    " AND EXISTS (SELECT 1 FROM outputs WHERE uid = ?5 AND input_uid = ?3)
+    RETURNING uid"
+);
+
+/// Only after [`TOUCH_INPUT`] took effect. `?5` output, `?6` enabled or NULL, `?7` now.
+pub(crate) const UPDATE_OUTPUT: &str = concat!(
+    "UPDATE outputs SET enabled = coalesce(?6, enabled), modified = ?7
+    WHERE uid = ?5 AND input_uid = ?3 AND ",
+    input_is_at!(),
+    " AND ",
+    api_token_is_good!()
+);
+
+/// Only after [`TOUCH_INPUT`] took effect. `?5` output.
+pub(crate) const DELETE_OUTPUT: &str = concat!(
+    "DELETE FROM outputs WHERE uid = ?5 AND input_uid = ?3 AND ",
+    input_is_at!(),
+    " AND ",
+    api_token_is_good!()
+);
+
+/// Why a change did nothing: whether the token is good, and the input's `rev` if it exists.
+pub(crate) const DIAGNOSIS: &str = concat!(
+    "SELECT ",
+    api_token_is_good!(),
+    " AS good, (SELECT rev FROM live_inputs WHERE uid = ?3 AND account_id = ?2) AS rev"
+);
