@@ -1,15 +1,24 @@
 //! The chunk stream (RTMP 1.0, section 5): how messages share one connection.
 
+mod error;
+mod header;
+mod limits;
 mod reader;
+#[cfg(test)]
+mod reader_tests;
 mod writer;
+#[cfg(test)]
+mod writer_tests;
 
-pub use reader::{
-    ChunkError, ChunkReader, DEFAULT_MAX_CHUNK_STREAMS, DEFAULT_MAX_COMMAND, DEFAULT_MAX_MESSAGE,
-    DEFAULT_MAX_PARTIAL_BYTES, Limits,
+pub use error::ChunkError;
+pub use limits::{
+    DEFAULT_MAX_CHUNK_STREAMS, DEFAULT_MAX_COMMAND, DEFAULT_MAX_MESSAGE, DEFAULT_MAX_PARTIAL_BYTES,
+    Limits,
 };
+pub use reader::ChunkReader;
 pub use writer::{ChunkStreamId, ChunkedMessage, OUT_CHUNK_SIZE, PayloadTooLong};
 
-/// The most payload that one chunk carries: 1 to 16 MiB.
+/// The most payload that one chunk carries: 1 byte to 16 MiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ChunkSize(u32);
 
