@@ -547,6 +547,14 @@ mod bounds {
             reader.push(&[5; 44]);
             assert_eq!(reader.next_message(), Ok(Some(message(AUDIO, 0, &[5; 44]))));
         }
+        // In two chunks too.
+        for _ in 0..3 {
+            reader.push(&control(MessageType::SET_CHUNK_SIZE, 40));
+            reader.push(&type_0(4, 0, 44, AUDIO));
+            reader.push(&[&[5; 40][..], &[0xC4], &[5; 4]].concat());
+            assert_eq!(reader.next_message(), Ok(Some(message(AUDIO, 0, &[5; 44]))));
+        }
+        reader.push(&control(MessageType::SET_CHUNK_SIZE, 128));
         // What is aborted counts no more.
         reader.push(&control(MessageType::ABORT, 10));
         assert_eq!(begin(&mut reader, 12), Ok(None));
@@ -577,4 +585,21 @@ fn a_message_in_one_chunk_is_not_copied() {
     let start = reader.read_buf().as_ptr();
     let payload = reader.next_message().unwrap().unwrap().payload;
     assert_eq!(payload.as_ptr(), start.wrapping_add(12));
+}
+
+#[test]
+fn there_is_always_room_for_a_tls_record() {
+    let mut reader = reader();
+    let mut kept = Vec::new();
+    for _ in 0..20 {
+        let buffer = reader.read_buf();
+        assert!(buffer.capacity() - buffer.len() >= 16 << 10);
+        buffer.extend_from_slice(&type_0(6, 0, 100, VIDEO));
+        buffer.extend_from_slice(&[1; 100]);
+        buffer.extend_from_slice(&vec![0; 9000 - 112]);
+        kept.push(reader.next_message().unwrap().unwrap().payload);
+        // What follows is no chunk of interest: only the buffer counts here.
+        reader.read_buf().clear();
+    }
+    assert!(kept.iter().all(|payload| payload[..] == [1; 100]));
 }
