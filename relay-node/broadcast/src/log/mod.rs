@@ -1,0 +1,311 @@
+//! What a publisher sent, once, for all outputs.
+
+mod headers;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use rtmp::flv::{self, TagClass};
+use rtmp::{Message, MessageType};
+
+pub use headers::{HEADER_MAX_BYTES, HEADERS_MAX, Header, Headers, METADATA_MAX_BYTES};
+
+use crate::lag::{LAG_MAX, Lag};
+use crate::timeline::Timeline;
+
+/// How much media a log keeps, in media time. It covers what the slowest cursor may lag
+/// ([`LAG_MAX`]) and what it sends of it in the wake-up that finds the bound passed; the cached GOP
+/// (3 s) lies within. A GOP without an end is cut like any other.
+pub const LOG_MAX_AGE: Duration = Duration::from_secs(LAG_MAX.as_secs() + 2);
+
+/// How much a log keeps, in bytes, each entry counted with [`ENTRY_COST`]. At 12 Mbit/s, the bitrate
+/// recommended to users, [`LOG_MAX_AGE`] takes 15 MB; the bound holds against encoders that send
+/// faster than that, or whose timestamps stand still.
+pub const LOG_MAX_BYTES: usize = 32 * 1024 * 1024;
+
+/// What an entry costs beyond its payload, in bytes: the entry itself, its place among the
+/// keyframes, the payload's bookkeeping. So a flood of empty messages is bounded as well.
+pub const ENTRY_COST: usize = 256;
+
+/// The longest step of the publisher's timestamps that counts as media time passing. A step forward
+/// beyond it, or back by as much, is a jump of the encoder's clock: nobody lags by it.
+pub const JUMP: Duration = Duration::from_secs(10);
+
+/// The messages of one live input on air, newest last; each payload is kept once, and shared with
+/// every output that has not sent it yet. The tail of the log is the GOP cache.
+///
+/// Entries are numbered from 0 without a gap. The front is trimmed to [`LOG_MAX_AGE`] and
+/// [`LOG_MAX_BYTES`]; a [`Cursor`](crate::Cursor) that was further back skips.
+#[derive(Debug, Default)]
+pub struct Log {
+    entries: VecDeque<Entry>,
+    /// The number of the first of `entries`.
+    front: u64,
+    /// What `entries` cost, payloads included.
+    cost: usize,
+    /// Bytes of payload ever appended.
+    offset: u64,
+    timeline: Timeline,
+    clock: MediaClock,
+    headers: Arc<Headers>,
+    points: VecDeque<Point>,
+    first_point: Option<u64>,
+    first_audio: Option<Point>,
+    last_video: Option<Instant>,
+}
+
+/// One message on the log.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Its number.
+    pub seq: u64,
+    /// What it is to a relay.
+    pub class: TagClass,
+    /// Its type on the wire.
+    pub kind: MessageType,
+    /// Its time on the broadcast's timeline, in milliseconds.
+    pub timestamp: u64,
+    /// When it came.
+    pub arrived: Instant,
+    /// Its payload, exactly as it came.
+    pub payload: Bytes,
+    /// Media time since the log began, jumps left out.
+    elapsed: Duration,
+    /// Bytes of payload appended before it.
+    offset: u64,
+    cost: usize,
+}
+
+/// A place where an output may begin: a keyframe, or the first of several at one time (there is
+/// one per track).
+#[derive(Clone, Debug)]
+pub(crate) struct Point {
+    /// The number of its entry.
+    pub(crate) seq: u64,
+    /// The time of its entry.
+    pub(crate) timestamp: u64,
+    /// When it came.
+    pub(crate) arrived: Instant,
+    /// What holds there, the entry itself left out.
+    pub(crate) headers: Arc<Headers>,
+}
+
+impl Log {
+    /// Puts a message at the end, and forgets what has become too old.
+    ///
+    /// It takes what an output may be sent: audio, video, data and what is unknown; the protocol's
+    /// own messages are the session's affair.
+    pub fn append(&mut self, now: Instant, message: Message) {
+        let Message {
+            kind,
+            timestamp,
+            payload,
+            ..
+        } = message;
+        let tag = flv::inspect(kind, &payload);
+        let class = tag.class;
+        let seq = self.end();
+        let timestamp = match class {
+            TagClass::AudioFrame | TagClass::VideoKeyframe | TagClass::VideoInterframe => {
+                let timestamp = self.timeline.media(timestamp);
+                self.clock.advance(timestamp);
+                timestamp
+            }
+            TagClass::AudioSequenceHeader
+            | TagClass::VideoSequenceHeader
+            | TagClass::VideoOther
+            | TagClass::Metadata
+            | TagClass::Data => self.timeline.beside(timestamp),
+        };
+
+        let mut cost = ENTRY_COST + payload.len();
+        if Headers::concerns(class, &payload) {
+            // Copies only while a point holds the older ones, which is what the cost is for.
+            Arc::make_mut(&mut self.headers).note(seq, tag, kind, &payload);
+            cost += self.headers.footprint();
+        }
+        if kind == MessageType::VIDEO {
+            self.last_video = Some(now);
+        }
+        let point = || Point {
+            seq,
+            timestamp,
+            arrived: now,
+            headers: self.headers.clone(),
+        };
+        match class {
+            TagClass::VideoKeyframe => {
+                let same = self
+                    .points
+                    .back()
+                    .is_some_and(|last| last.timestamp == timestamp);
+                if !same {
+                    self.points.push_back(point());
+                }
+                self.first_point.get_or_insert(seq);
+            }
+            TagClass::AudioFrame if self.first_audio.is_none() => self.first_audio = Some(point()),
+            _ => {}
+        }
+
+        let length = payload.len() as u64;
+        self.entries.push_back(Entry {
+            seq,
+            class,
+            kind,
+            timestamp,
+            arrived: now,
+            payload,
+            elapsed: self.clock.elapsed,
+            offset: self.offset,
+            cost,
+        });
+        self.offset += length;
+        self.cost += cost;
+        self.trim();
+    }
+
+    /// The number of the oldest entry kept.
+    pub fn front(&self) -> u64 {
+        self.front
+    }
+
+    /// The number that the next entry will have.
+    pub fn end(&self) -> u64 {
+        self.front + self.entries.len() as u64
+    }
+
+    /// The entry of that number, if it is kept.
+    pub fn entry(&self, seq: u64) -> Option<&Entry> {
+        let index = seq.checked_sub(self.front)?;
+        self.entries.get(usize::try_from(index).ok()?)
+    }
+
+    /// What the log costs in memory, in bytes, as counted against [`LOG_MAX_BYTES`].
+    pub fn cost(&self) -> usize {
+        self.cost
+    }
+
+    /// How far a reader is behind that would read `seq` next while `unacknowledged` bytes of what
+    /// it wrote are still on their way; those are taken to be the entries before `seq`.
+    pub fn lag(&self, seq: u64, unacknowledged: u64) -> Lag {
+        let seq = seq.max(self.front);
+        let (next, _) = self.position(seq);
+        let delivered = next.saturating_sub(unacknowledged);
+        let oldest = self
+            .entries
+            .partition_point(|entry| entry.seq < seq && entry.end() <= delivered);
+        let media = match self.entries.get(oldest) {
+            Some(entry) => self.clock.elapsed.saturating_sub(entry.elapsed),
+            None => Duration::ZERO,
+        };
+        Lag {
+            media,
+            bytes: (self.offset - next).saturating_add(unacknowledged),
+        }
+    }
+
+    /// Bytes of payload and media time before the entry of that number; the log's own at its end.
+    pub(crate) fn position(&self, seq: u64) -> (u64, Duration) {
+        match self.entry(seq) {
+            Some(entry) => (entry.offset, entry.elapsed),
+            None => (self.offset, self.clock.elapsed),
+        }
+    }
+
+    /// The time of the newest entry.
+    pub(crate) fn newest_time(&self) -> u64 {
+        self.entries.back().map_or(0, |entry| entry.timestamp)
+    }
+
+    pub(crate) fn headers(&self) -> &Arc<Headers> {
+        &self.headers
+    }
+
+    /// The publisher's very first keyframe, while it is kept.
+    pub(crate) fn first_point(&self) -> Option<&Point> {
+        self.point(self.first_point?)
+    }
+
+    pub(crate) fn newest_point(&self) -> Option<&Point> {
+        self.points.back()
+    }
+
+    pub(crate) fn point(&self, seq: u64) -> Option<&Point> {
+        let index = self.points.partition_point(|point| point.seq < seq);
+        self.points.get(index).filter(|point| point.seq == seq)
+    }
+
+    /// The first audio frame, while it is kept.
+    pub(crate) fn first_audio(&self) -> Option<&Point> {
+        self.first_audio
+            .as_ref()
+            .filter(|point| point.seq >= self.front)
+    }
+
+    /// How long there has been audio and no video; nothing without audio.
+    pub(crate) fn audio_alone(&self, now: Instant) -> Option<Duration> {
+        let since = self.first_audio.as_ref()?.arrived;
+        let since = self.last_video.map_or(since, |video| video.max(since));
+        Some(now.saturating_duration_since(since))
+    }
+
+    pub(crate) fn has_video(&self) -> bool {
+        self.last_video.is_some()
+    }
+
+    fn trim(&mut self) {
+        while let Some(oldest) = self.entries.front()
+            && (self.cost > LOG_MAX_BYTES
+                || self.clock.elapsed.saturating_sub(oldest.elapsed) > LOG_MAX_AGE)
+        {
+            self.cost -= oldest.cost;
+            self.front += 1;
+            self.entries.pop_front();
+        }
+        while self
+            .points
+            .front()
+            .is_some_and(|point| point.seq < self.front)
+        {
+            self.points.pop_front();
+        }
+    }
+}
+
+impl Entry {
+    /// Media time since the log began when it came, jumps of the encoder's clock left out.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.elapsed
+    }
+
+    /// Bytes of payload on the log up to and with it.
+    pub(crate) fn end(&self) -> u64 {
+        self.offset + self.payload.len() as u64
+    }
+}
+
+/// Media time that has passed, whatever the encoder's clock jumps to.
+#[derive(Debug, Default)]
+struct MediaClock {
+    newest: Option<u64>,
+    elapsed: Duration,
+}
+
+impl MediaClock {
+    fn advance(&mut self, timestamp: u64) {
+        let newest = *self.newest.get_or_insert(timestamp);
+        let step = Duration::from_millis(timestamp.abs_diff(newest));
+        if step > JUMP {
+            self.newest = Some(timestamp);
+        } else if timestamp > newest {
+            self.newest = Some(timestamp);
+            self.elapsed += step;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
