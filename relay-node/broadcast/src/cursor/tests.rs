@@ -462,6 +462,21 @@ mod lagging {
     }
 
     #[test]
+    fn of_several_keyframes_that_would_do_the_newest_is_taken() {
+        let mut rig = Rig::with_headers(0);
+        rig.key();
+        let mut cursor = live(&rig);
+        rig.inter();
+        rig.pass(8_001);
+        rig.key();
+        rig.pass(100);
+        let newest = rig.key();
+        rig.pass(100);
+        let inter = rig.inter();
+        assert_eq!(payloads(&rig.read(&mut cursor).0), [&newest, &inter]);
+    }
+
+    #[test]
     fn headers_that_changed_meanwhile_come_before_the_keyframe_and_only_those() {
         let mut rig = Rig::with_headers(0);
         rig.gop(1, 0);
