@@ -186,8 +186,10 @@ mod tests {
             running in prop::collection::btree_map(0_u8..12, 0_u8..3, 0..8),
             wanted in prop::collection::vec((0_u8..12, any::<bool>(), 0_u8..3), 0..12),
         ) {
-            let wanted: Vec<_> =
-                wanted.into_iter().map(|(id, enabled, spec)| Wanted { id, enabled, spec }).collect();
+            let wanted: Vec<_> = wanted
+                .into_iter()
+                .map(|(id, enabled, spec)| Wanted { id, enabled, spec })
+                .collect();
             let mut now = running.clone();
             for change in reconcile(&running, &wanted) {
                 match change {

@@ -49,7 +49,9 @@ fn step() -> impl Strategy<Value = Step> {
         24 => (what, 0_usize..3_000, 1_u32..160)
             .prop_map(|(what, size, millis)| Step::Send { what, size, millis }),
         1 => (0..SLOW, 0_u64..100_000, 1_usize..200)
-            .prop_map(|(who, unacknowledged, messages)| Step::Read { who, unacknowledged, messages }),
+            .prop_map(|(who, unacknowledged, messages)| {
+                Step::Read { who, unacknowledged, messages }
+            }),
     ]
 }
 

@@ -140,47 +140,48 @@ impl Running {
         let from = self.next;
         let lost = from < log.front();
         if lost {
-            if matches!(
-                self.video,
-                Video::Skip {
-                    behind: Some(_),
-                    ..
-                }
-            ) {
+            if let Video::Skip {
+                behind: Some(_), ..
+            } = self.video
+            {
                 return Err(TooSlow);
             }
             self.leap(log, backlog, skipped, batch);
         }
 
         let lag = log.lag(self.next, backlog.total());
-        let behind = lost || lag.is_over();
-        self.video = match self.video {
-            Video::Pass if behind => {
+        let over = lost || lag.is_over();
+        match &mut self.video {
+            Video::Pass if over => {
                 skipped.times += 1;
-                Video::Skip {
+                self.video = Video::Skip {
                     from,
                     behind: Some(now),
-                }
+                };
             }
-            Video::Await { from } | Video::Skip { from, behind: None } if behind => {
+            Video::Await { from } if over => {
                 skipped.times += 1;
-                Video::Skip {
-                    from,
+                self.video = Video::Skip {
+                    from: *from,
                     behind: Some(now),
-                }
+                };
             }
             Video::Skip {
-                from,
-                behind: Some(_),
-            } if lag.media <= RESUME_LAG => Video::Skip { from, behind: None },
+                behind: behind @ None,
+                ..
+            } if over => {
+                skipped.times += 1;
+                *behind = Some(now);
+            }
+            Video::Skip { behind, .. } if lag.media <= RESUME_LAG => *behind = None,
             Video::Skip {
                 behind: Some(since),
                 ..
-            } if now.saturating_duration_since(since) >= CATCH_UP_MAX => {
+            } if now.saturating_duration_since(*since) >= CATCH_UP_MAX => {
                 return Err(TooSlow);
             }
-            unchanged => unchanged,
-        };
+            Video::Pass | Video::Await { .. } | Video::Skip { .. } => {}
+        }
         Ok(())
     }
 

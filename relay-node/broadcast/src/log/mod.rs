@@ -20,9 +20,9 @@ use crate::timeline::Timeline;
 /// (3 s) lies within. A GOP without an end is cut like any other.
 pub const LOG_MAX_AGE: Duration = Duration::from_secs(LAG_MAX.as_secs() + 2);
 
-/// How much a log keeps, in bytes, each entry counted with [`ENTRY_COST`]. At 12 Mbit/s, the bitrate
-/// recommended to users, [`LOG_MAX_AGE`] takes 15 MB; the bound holds against encoders that send
-/// faster than that, or whose timestamps stand still.
+/// How much a log keeps, in bytes, each entry counted with [`ENTRY_COST`]. At 12 Mbit/s, the
+/// bitrate recommended to users, [`LOG_MAX_AGE`] takes 15 MB; the bound holds against encoders that
+/// send faster than that, or whose timestamps stand still.
 pub const LOG_MAX_BYTES: usize = 32 * 1024 * 1024;
 
 /// What an entry costs beyond its payload, in bytes: the entry itself, its place among the

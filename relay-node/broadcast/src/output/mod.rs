@@ -31,7 +31,8 @@ pub const STALL_MAX: Duration = Duration::from_secs(10);
 /// How many characters of a destination's own words are kept; what real servers say fits.
 pub const WORDS_MAX: usize = 300;
 
-/// One output: decides when to connect, when to give an attempt up, and when to try again.
+/// One output of one broadcast: decides when to connect, when to give an attempt up, and when to
+/// try again.
 ///
 /// It owns no socket. The shell tells it what happens ([`Event`]), does what it answers
 /// ([`Action`]), and calls [`OutputMachine::handle_timeout`] at [`OutputMachine::next_timeout`].
