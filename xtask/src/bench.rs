@@ -1,0 +1,44 @@
+//! `cargo xtask bench`: measurements, with everything built for release.
+
+use anyhow::Result;
+
+use crate::build::{self, BUILT_VARIABLE, PROFILE_VARIABLE, Profile};
+use crate::place::{Place, XTASK_VARIABLE};
+use crate::process;
+use crate::setup::{self, Purpose};
+use crate::worker;
+
+/// Arguments of `cargo xtask bench`.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Which measurement.
+    name: String,
+    /// What it is told.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    rest: Vec<String>,
+}
+
+/// Builds, then hands over to the package `bench`.
+pub(crate) fn run(place: &Place, arguments: &Arguments) -> Result<()> {
+    setup::ensure(place, Purpose::Test)?;
+    worker::build(place, Profile::Release)?;
+    build::relay_node(place, Profile::Release)?;
+    process::run(
+        process::command("cargo")
+            .args([
+                "run",
+                "--release",
+                "--package",
+                "bench",
+                "--",
+                &arguments.name,
+            ])
+            .args(&arguments.rest)
+            .stdout(std::process::Stdio::inherit())
+            .env("CARGO_TARGET_DIR", &place.target)
+            .env(PROFILE_VARIABLE, Profile::Release.name())
+            .env(BUILT_VARIABLE, "1")
+            .env(XTASK_VARIABLE, &place.program)
+            .current_dir(&place.root),
+    )
+}

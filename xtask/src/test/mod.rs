@@ -1,0 +1,357 @@
+//! `cargo xtask test`: every test of the project, at its level, each phase with its time.
+
+mod catalogue;
+mod fresh_machine;
+mod report;
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+use self::catalogue::{Catalogue, Level, Target, Test};
+use self::report::{Counts, Report};
+use crate::build::{BUILT_VARIABLE, Profile};
+use crate::place::{Place, XTASK_VARIABLE};
+use crate::process;
+use crate::setup::{self, Purpose};
+use crate::worker;
+
+/// The package whose tests start the whole system.
+const SYSTEM_PACKAGE: &str = "system-tests";
+
+/// Arguments of `cargo xtask test`.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Run only the tests whose path, as --list shows it, holds this.
+    name: Option<String>,
+    /// Also what takes long: OBS Studio, and the set-up of an empty machine.
+    #[arg(long)]
+    full: bool,
+    /// Show the tests with their level instead of running them.
+    #[arg(long)]
+    list: bool,
+}
+
+/// Runs the tests; success is when none failed.
+pub(crate) fn run(place: &Place, arguments: &Arguments) -> Result<ExitCode> {
+    let mut catalogue = Catalogue::read(place)?;
+    if let Some(name) = &arguments.name {
+        catalogue
+            .tests
+            .retain(|test| test.path.contains(name.as_str()));
+    }
+    if !arguments.full {
+        catalogue.tests.retain(|test| test.level != Level::Machine);
+    }
+    if arguments.list {
+        for test in &catalogue.tests {
+            println!(
+                "{:8} {}{}",
+                test.level.name(),
+                test.path,
+                if test.ignored { "  (--full)" } else { "" }
+            );
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    if catalogue.tests.is_empty() {
+        bail!("no test's path holds that name; `cargo xtask test --list` shows them all");
+    }
+
+    let mut run = Run {
+        place,
+        arguments,
+        catalogue,
+        report: Report::default(),
+    };
+    run.phases()?;
+    Ok(run.report.finish())
+}
+
+/// One run of the chosen tests.
+struct Run<'a> {
+    place: &'a Place,
+    arguments: &'a Arguments,
+    catalogue: Catalogue,
+    report: Report,
+}
+
+/// A test program that cargo built.
+struct Program {
+    path: PathBuf,
+    package: String,
+    folder: PathBuf,
+    target: Target,
+}
+
+impl Run<'_> {
+    fn phases(&mut self) -> Result<()> {
+        let (place, full) = (self.place, self.arguments.full);
+        let needs_worker =
+            self.has(Level::Worker) || self.has(Level::System) || self.has(Level::Deploy);
+        if needs_worker {
+            let purpose = match (full, self.has(Level::System)) {
+                (true, _) => Purpose::FullTest,
+                (false, true) => Purpose::Test,
+                (false, false) => Purpose::Run,
+            };
+            self.report
+                .step("set-up", || setup::ensure(place, purpose))?;
+            self.report
+                .step("build of the Worker", || worker::build(place, Profile::Dev))?;
+        }
+        if self.has(Level::Native) || self.has(Level::System) {
+            let command = self.build_command();
+            let programs = self.report.step("native build", || build(command))?;
+            for level in [Level::Native, Level::System] {
+                self.programs(level, &programs)?;
+            }
+        }
+        if self.has(Level::Worker) {
+            let command = self.node_command()?;
+            self.report.phase("worker tests", || node(command))?;
+        }
+        if self.has(Level::Deploy) {
+            let command = dry_run_command(place)?;
+            self.report.phase("deploy (dry run)", || one(command))?;
+        }
+        if self.has(Level::Machine) {
+            self.report
+                .phase("set-up of an empty machine", || fresh_machine::run(place))?;
+        }
+        Ok(())
+    }
+
+    fn has(&self, level: Level) -> bool {
+        self.catalogue.tests.iter().any(|test| test.level == level)
+    }
+
+    /// Everything in one go, so that cargo resolves features once and builds nothing twice; or only
+    /// the packages that hold chosen tests.
+    fn build_command(&self) -> Command {
+        let mut cargo = process::command("cargo");
+        cargo.args([
+            "build",
+            "--bins",
+            "--tests",
+            "--message-format",
+            "json-render-diagnostics",
+        ]);
+        if self.arguments.name.is_none() {
+            cargo.arg("--workspace");
+        } else {
+            let mut packages: BTreeSet<&str> = self
+                .catalogue
+                .tests
+                .iter()
+                .filter_map(|test| test.package.as_deref())
+                .collect();
+            if self.has(Level::System) {
+                packages.insert("relay-node");
+            }
+            for package in packages {
+                cargo.args(["--package", package]);
+            }
+        }
+        cargo
+            .env("CARGO_TARGET_DIR", &self.place.target)
+            .current_dir(&self.place.root);
+        cargo
+    }
+
+    fn programs(&mut self, level: Level, programs: &[Program]) -> Result<()> {
+        let of_level =
+            |program: &&Program| (program.package == SYSTEM_PACKAGE) == (level == Level::System);
+        let chosen: Vec<_> = programs
+            .iter()
+            .filter(of_level)
+            .filter_map(|program| Some((program, self.filters(program)?)))
+            .collect();
+        if chosen.is_empty() {
+            return Ok(());
+        }
+        let (place, full) = (self.place, self.arguments.full);
+        let name = if level == Level::System {
+            "system tests"
+        } else {
+            "native tests"
+        };
+        self.report.phase(name, || {
+            let mut counts = Counts::default();
+            for (program, filters) in chosen {
+                let mut command = process::command(&program.path);
+                command.args(filters).current_dir(&program.folder);
+                if level == Level::System {
+                    for_parts(&mut command, place);
+                    if full {
+                        command.arg("--include-ignored");
+                    }
+                }
+                eprintln!(
+                    "\n     running {} ({})",
+                    program.package,
+                    program.target.name()
+                );
+                counts += libtest(command)?;
+            }
+            Ok(counts)
+        })
+    }
+
+    /// What to tell a test program so that it runs the chosen tests: nothing for all; none when it
+    /// holds no chosen test.
+    fn filters(&self, program: &Program) -> Option<Vec<String>> {
+        if self.arguments.name.is_none() {
+            return Some(Vec::new());
+        }
+        let is_in = |test: &&Test| {
+            test.package.as_deref() == Some(&program.package)
+                && test.target.as_ref() == Some(&program.target)
+        };
+        let names: Vec<_> = self
+            .catalogue
+            .tests
+            .iter()
+            .filter(is_in)
+            .map(|test| test.name.clone())
+            .collect();
+        (!names.is_empty()).then(|| [vec!["--exact".to_owned()], names].concat())
+    }
+
+    fn node_command(&self) -> Result<Command> {
+        let mut node = process::command("node");
+        for_parts(&mut node, self.place);
+        // Each file starts runtimes of its own, and two of them fill two cores.
+        node.args(["--test", "--test-reporter=spec", "--test-concurrency=2"]);
+        let tests = self
+            .catalogue
+            .tests
+            .iter()
+            .filter(|test| test.level == Level::Worker);
+        let files: BTreeSet<_> = tests.clone().filter_map(|test| test.file.clone()).collect();
+        if let Some(name) = &self.arguments.name
+            && files
+                .iter()
+                .all(|file| !file.to_string_lossy().contains(name.as_str()))
+        {
+            for test in tests {
+                node.arg(format!("--test-name-pattern={}", escaped(&test.name)));
+            }
+        }
+        node.args(files)
+            .env("PATH", self.place.path_with_node()?)
+            .current_dir(&self.place.root);
+        Ok(node)
+    }
+}
+
+/// Tells programs that start parts of the system: nothing is left to build, the relay node logs
+/// everything (a test searches its logs for secrets), and where this program is.
+fn for_parts(command: &mut Command, place: &Place) {
+    command
+        .env(BUILT_VARIABLE, "1")
+        .env(XTASK_VARIABLE, &place.program)
+        .env("RUST_LOG", "trace")
+        .env("CI", "1")
+        .env("WRANGLER_SEND_METRICS", "false")
+        .env("CLOUDFLARE_CF_FETCH_ENABLED", "false");
+}
+
+/// What is used of cargo's messages.
+#[derive(Deserialize)]
+struct Message {
+    executable: Option<PathBuf>,
+    manifest_path: Option<PathBuf>,
+    target: Option<MessageTarget>,
+    profile: Option<MessageProfile>,
+}
+
+#[derive(Deserialize)]
+struct MessageTarget {
+    name: String,
+    kind: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct MessageProfile {
+    test: bool,
+}
+
+fn build(mut command: Command) -> Result<Vec<Program>> {
+    let mut programs = Vec::new();
+    let status = process::lines(command.stdout(Stdio::piped()), |line| {
+        let message: Option<Message> = serde_json::from_str(line).ok();
+        programs.extend(message.and_then(program));
+    })?;
+    if !status.success() {
+        bail!("the native build failed");
+    }
+    for program in &mut programs {
+        program.package = catalogue::package_name(&program.folder)?;
+    }
+    Ok(programs)
+}
+
+fn program(message: Message) -> Option<Program> {
+    message.profile?.test.then_some(())?;
+    let target = message.target?;
+    let folder = message.manifest_path?.parent().map(Path::to_path_buf)?;
+    Some(Program {
+        path: message.executable?,
+        package: String::new(),
+        folder,
+        target: Target::of(&target.kind, &target.name),
+    })
+}
+
+fn libtest(mut command: Command) -> Result<Counts> {
+    let mut counts = Counts::default();
+    let status = process::lines(command.stdout(Stdio::piped()), |line| {
+        println!("{line}");
+        counts += Counts::of_libtest(line).unwrap_or_default();
+    })?;
+    Ok(counts.with(status.success()))
+}
+
+fn node(mut command: Command) -> Result<Counts> {
+    let mut counts = Counts::default();
+    let status = process::lines(command.stdout(Stdio::piped()), |line| {
+        println!("{line}");
+        counts += Counts::of_node(line).unwrap_or_default();
+    })?;
+    Ok(counts.with(status.success()))
+}
+
+fn one(mut command: Command) -> Result<Counts> {
+    let status = process::lines(command.stdout(Stdio::piped()), |line| println!("{line}"))?;
+    Ok(Counts::one(status.success()))
+}
+
+/// Checks the committed configuration as `wrangler deploy` would, and sends nothing.
+fn dry_run_command(place: &Place) -> Result<Command> {
+    let output = place.worker_target.join("dry-run");
+    std::fs::create_dir_all(&output).with_context(|| format!("making {}", output.display()))?;
+    let mut command = process::command("node");
+    for_parts(&mut command, place);
+    command
+        .arg(place.wrangler()?)
+        .args(["deploy", "--dry-run", "--outdir"])
+        .arg(&output)
+        .env("PATH", place.path_with_node()?)
+        .current_dir(&place.root);
+    Ok(command)
+}
+
+/// A test's name as a regular expression that matches nothing else.
+fn escaped(name: &str) -> String {
+    let mut pattern = String::from("^");
+    for character in name.chars() {
+        if !character.is_alphanumeric() && character != ' ' {
+            pattern.push('\\');
+        }
+        pattern.push(character);
+    }
+    pattern + "$"
+}
