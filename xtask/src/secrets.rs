@@ -87,13 +87,13 @@ impl Seed {
         Secret(format!("scr_{}", self.derive("relay token")))
     }
 
-    /// The Worker's secrets as lines of an environment file.
-    pub(crate) fn worker_secrets(&self) -> String {
-        format!(
-            "KEY_HASH_SECRET={}\nKEY_ENCRYPTION_KEYS=1:{}\n",
-            self.derive("key hash"),
-            self.derive("key encryption")
-        )
+    /// The Worker's secrets by the names that `wrangler.toml` requires.
+    pub(crate) fn worker_secrets(&self) -> [(&'static str, Secret); 2] {
+        let encryption = format!("1:{}", self.derive("key encryption"));
+        [
+            ("KEY_HASH_SECRET", Secret(self.derive("key hash"))),
+            ("KEY_ENCRYPTION_KEYS", Secret(encryption)),
+        ]
     }
 
     fn parse(text: &str) -> Result<Self> {
@@ -159,7 +159,10 @@ mod tests {
         let mut all = vec![seed.account(), seed.id("api token"), seed.id("relay token")];
         all.push(seed.api_token().expose().to_owned());
         all.push(seed.relay_token().expose().to_owned());
-        all.extend(seed.worker_secrets().lines().map(str::to_owned));
+        all.extend(
+            seed.worker_secrets()
+                .map(|(_, secret)| secret.expose().to_owned()),
+        );
         let count = all.len();
         all.sort();
         all.dedup();

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 use std::collections::VecDeque;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
@@ -15,8 +15,8 @@ const DEATHS: usize = 3;
 /// … in this time mean that starting again does not help.
 const DEATHS_WITHIN: Duration = Duration::from_secs(10);
 
-/// wrangler replaces workerd when the Worker was built anew; it is gone for less than this.
-const REPLACEMENT: Duration = Duration::from_millis(500);
+/// wrangler replaces a workerd that died, or whose Worker was built anew, in less than this.
+const REPLACEMENT: Duration = Duration::from_secs(3);
 
 /// How much of its log is shown when a child keeps dying.
 const LOG_LINES: usize = 15;
@@ -37,18 +37,28 @@ pub(crate) struct Supervised<'a> {
     log: PathBuf,
     inner: Inner,
     deaths: VecDeque<Instant>,
+    reloads: Reloads,
+}
+
+/// The end of the process that matters.
+struct Death {
+    how: String,
+    /// Whether wrangler has put another in its place already.
+    replaced: bool,
 }
 
 /// Which process is the one that matters.
 enum Inner {
     /// The child itself.
     Own,
-    /// The Workers runtime, which wrangler starts: several processes, the last one started runs
-    /// the Worker (those before it serve wrangler).
+    /// The Workers runtime, which wrangler starts twice: the last one runs the Worker.
     Workerd {
+        /// Where wrangler's own, the one before it, listens.
+        port: u16,
         pids: Vec<u32>,
         lost: Option<Instant>,
-        announce: bool,
+        /// Whether its pid is news to whoever reads standard error.
+        restarted: bool,
     },
 }
 
@@ -58,15 +68,17 @@ impl<'a> Supervised<'a> {
         Self::with(name, Inner::Own, start)
     }
 
-    /// wrangler, for the workerd that it starts.
+    /// wrangler, told to listen on a port, for the workerd that it starts.
     pub(crate) fn workerd(
         name: &'static str,
+        port: u16,
         start: impl Fn() -> Result<Start> + 'a,
     ) -> Result<Self> {
         let inner = Inner::Workerd {
+            port,
             pids: Vec::new(),
             lost: None,
-            announce: false,
+            restarted: false,
         };
         Self::with(name, inner, start)
     }
@@ -86,7 +98,7 @@ impl<'a> Supervised<'a> {
 
     /// Starts it again if it died; an error when it keeps dying.
     pub(crate) fn revive(&mut self, now: Instant) -> Result<()> {
-        let Some(how) = self.death(now)? else {
+        let Some(Death { how, replaced }) = self.death(now)? else {
             return Ok(());
         };
         self.deaths.push_back(now);
@@ -107,19 +119,23 @@ impl<'a> Supervised<'a> {
             );
         }
         eprintln!("dev: {} died ({how}), starting it again", self.name);
+        if replaced {
+            self.announce();
+            return Ok(());
+        }
         process::end(&mut self.child)?;
-        let start = (self.start)()?;
-        self.child = spawn(self.name, start.command)?;
+        self.child = spawn(self.name, (self.start)()?.command)?;
         match &mut self.inner {
             Inner::Own => self.announce(),
             Inner::Workerd {
                 pids,
                 lost,
-                announce,
+                restarted,
+                ..
             } => {
                 pids.clear();
                 *lost = None;
-                *announce = true;
+                *restarted = true;
             }
         }
         Ok(())
@@ -139,6 +155,7 @@ impl<'a> Supervised<'a> {
             log,
             inner,
             deaths: VecDeque::new(),
+            reloads: Reloads::default(),
         })
     }
 
@@ -149,48 +166,83 @@ impl<'a> Supervised<'a> {
     }
 
     /// How it died, if it did.
-    fn death(&mut self, now: Instant) -> Result<Option<String>> {
+    fn death(&mut self, now: Instant) -> Result<Option<Death>> {
         if let Some(status) = self.child.try_wait()? {
-            return Ok(Some(status.to_string()));
+            return Ok(Some(Death {
+                how: status.to_string(),
+                replaced: false,
+            }));
         }
         let Inner::Workerd {
+            port,
             pids,
             lost,
-            announce,
+            restarted,
         } = &mut self.inner
         else {
             return Ok(None);
         };
-        let all_live = !pids.is_empty() && pids.iter().all(|pid| procfs::lives(*pid));
-        let found = runtimes(self.child.id());
-        if all_live && found.len() == pids.len() {
+        let found = runtimes(self.child.id(), *port);
+        if found == *pids || (pids.is_empty() && found.len() < RUNTIMES) {
+            *lost = None;
             return Ok(None);
         }
-        if found.len() >= pids.len().max(RUNTIMES) {
-            let replaced = !pids.is_empty();
-            *pids = found;
-            *lost = None;
-            if std::mem::take(announce) || replaced {
+        if found.len() != RUNTIMES {
+            let long = now - *lost.get_or_insert(now) > REPLACEMENT;
+            return Ok(long.then(|| Death {
+                how: "no workerd".to_owned(),
+                replaced: false,
+            }));
+        }
+        let first = pids.is_empty();
+        *pids = found;
+        *lost = None;
+        if first {
+            if std::mem::take(restarted) {
                 self.announce();
             }
             return Ok(None);
         }
-        let gone = !pids.is_empty() && now - *lost.get_or_insert(now) > REPLACEMENT;
-        Ok(gone.then(|| "workerd ended".to_owned()))
+        if self.reloads.more(&self.log) {
+            self.announce();
+            return Ok(None);
+        }
+        Ok(Some(Death {
+            how: "workerd ended".to_owned(),
+            replaced: true,
+        }))
     }
 }
 
 /// How many runtimes wrangler starts: one for its own proxy, one for the Worker.
 const RUNTIMES: usize = 2;
 
-/// The runtimes in a group, oldest first.
-fn runtimes(group: u32) -> Vec<u32> {
+/// What wrangler writes before it replaces workerd because the Worker was built anew.
+const RELOAD: &str = "Reloading local server";
+
+/// The reloads in wrangler's log.
+#[derive(Default)]
+struct Reloads(usize);
+
+impl Reloads {
+    /// Whether there are more than the last time.
+    fn more(&mut self, log: &Path) -> bool {
+        let text = fs::read_to_string(log).unwrap_or_default();
+        let before = std::mem::replace(&mut self.0, text.matches(RELOAD).count());
+        self.0 > before
+    }
+}
+
+/// The runtimes in a group: first wrangler's own, which takes requests on the port and hands them
+/// on, then the Worker's.
+fn runtimes(group: u32, port: u16) -> Vec<u32> {
+    let entry = format!("entry=127.0.0.1:{port}");
     let mut pids: Vec<_> = procfs::group(group)
         .into_iter()
         .filter(|process| process.name == "workerd")
         .map(|process| process.pid)
         .collect();
-    pids.sort_unstable();
+    pids.sort_by_key(|pid| !procfs::arguments(*pid).contains(&entry));
     pids
 }
 
@@ -198,7 +250,7 @@ fn spawn(name: &str, mut command: Command) -> Result<Child> {
     process::spawn(&mut command).with_context(|| format!("starting {name}"))
 }
 
-fn end_of(log: &PathBuf) -> String {
+fn end_of(log: &Path) -> String {
     let text = fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<_> = text.lines().collect();
     let first = lines.len().saturating_sub(LOG_LINES);

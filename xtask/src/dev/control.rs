@@ -14,7 +14,7 @@ use crate::account::insert_first_rows;
 use crate::build::Profile;
 use crate::place::{Place, hex};
 use crate::process;
-use crate::secrets::{Seed, write_private};
+use crate::secrets::Seed;
 use crate::worker;
 
 /// Everything that its commands depend on.
@@ -35,7 +35,6 @@ impl Control<'_> {
     /// Each of the two commands takes wrangler seconds, so both are left out when the migrations
     /// are those of the last time.
     pub(crate) fn prepare(&self) -> Result<()> {
-        write_private(&self.secrets_file(), &self.seed.worker_secrets())?;
         let stamp = self.state.path().join("migrated");
         let wanted = self.migrations()?;
         if fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
@@ -59,7 +58,8 @@ impl Control<'_> {
         fs::write(&stamp, wanted).with_context(|| format!("writing {}", stamp.display()))
     }
 
-    /// Starts the Workers runtime.
+    /// Starts the Workers runtime. Its secrets travel by environment, where wrangler looks for what
+    /// `wrangler.toml` requires.
     pub(crate) fn command(&self) -> Result<Start> {
         let log = self.state.log("control")?;
         let mut command = self.wrangler(&["dev", "--ip", "127.0.0.1"])?;
@@ -71,8 +71,6 @@ impl Control<'_> {
             .arg(self.ports.inspector.to_string())
             .arg("--persist-to")
             .arg(self.storage()?)
-            .arg("--env-file")
-            .arg(self.secrets_file())
             .arg("--var")
             .arg(format!(
                 "INGEST_RTMPS_URL:rtmps://localhost:{}/live/",
@@ -80,6 +78,9 @@ impl Control<'_> {
             ))
             .stdout(self.log_file()?)
             .stderr(self.log_file()?);
+        for (name, secret) in self.seed.worker_secrets() {
+            command.env(name, secret.expose());
+        }
         Ok(Start { command, log })
     }
 
@@ -112,10 +113,6 @@ impl Control<'_> {
 
     fn storage(&self) -> Result<PathBuf> {
         self.state.folder("worker")
-    }
-
-    fn secrets_file(&self) -> PathBuf {
-        self.state.path().join("worker.env")
     }
 
     fn log_file(&self) -> Result<File> {

@@ -13,7 +13,7 @@ mod state;
 mod tls;
 
 use anyhow::{Context, Result, bail};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -61,6 +61,12 @@ pub(crate) struct Arguments {
 pub(crate) fn run(place: &Place, arguments: &Arguments) -> Result<ExitCode> {
     let started = Instant::now();
     let profile = Profile::of_environment();
+    // What may stand in the way, before what takes minutes.
+    let ports = Ports::new(arguments.port_base);
+    let state = State::open(&place.root, arguments.port_base)?;
+    ports.check(arguments.demo)?;
+    let output_ca = arguments.output_ca.as_deref().map(absolute).transpose()?;
+
     if !build::is_built() {
         setup::ensure(
             place,
@@ -75,12 +81,9 @@ pub(crate) fn run(place: &Place, arguments: &Arguments) -> Result<ExitCode> {
     let program = build::relay_node(place, profile)?;
     let built = Instant::now();
 
-    let ports = Ports::new(arguments.port_base);
-    let state = State::open(&place.root, arguments.port_base)?;
     if arguments.fresh {
         state.empty()?;
     }
-    ports.check(arguments.demo)?;
     let certificates = Certificates::ensure(&state.folder("tls")?)?;
     let seed = state.seed()?;
     let control = Control {
@@ -91,7 +94,6 @@ pub(crate) fn run(place: &Place, arguments: &Arguments) -> Result<ExitCode> {
         profile,
     };
     control.prepare()?;
-    let output_ca = arguments.output_ca.as_deref().map(absolute).transpose()?;
     let node = Node {
         program,
         state: &state,
@@ -101,7 +103,7 @@ pub(crate) fn run(place: &Place, arguments: &Arguments) -> Result<ExitCode> {
     node.configure(&certificates, output_ca.as_deref())?;
 
     let mut children = Children {
-        control: Supervised::workerd("control", || control.command())?,
+        control: Supervised::workerd("control", ports.control, || control.command())?,
         relay: Supervised::new("relay", || node.command())?,
     };
     let outcome = children.attend(|children| {
@@ -227,7 +229,7 @@ fn watch(children: &mut Children<'_>, ports: &Ports, mut demo: Option<&mut Demo>
     Ok(())
 }
 
-fn absolute(path: &std::path::Path) -> Result<PathBuf> {
+fn absolute(path: &Path) -> Result<PathBuf> {
     path.canonicalize()
         .with_context(|| format!("--output-ca {}", path.display()))
 }

@@ -33,6 +33,12 @@ pub(crate) fn group(id: u32) -> Vec<Process> {
         .collect()
 }
 
+/// The command line of a process; empty when there is none to see.
+pub(crate) fn arguments(pid: u32) -> String {
+    let arguments = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&arguments).replace('\0', " ")
+}
+
 /// Whether a process lives; one that has ended and waits to be collected does not.
 pub(crate) fn lives(pid: u32) -> bool {
     stat(pid).is_some_and(|stat| !matches!(stat.state, 'Z' | 'X'))

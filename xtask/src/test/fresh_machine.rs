@@ -92,7 +92,7 @@ fn bound() -> Result<Vec<PathBuf>> {
     let prefix = Path::new(&node)
         .parent()
         .and_then(Path::parent)
-        .unwrap_or(Path::new("/usr"));
+        .unwrap_or_else(|| Path::new("/usr"));
     let mut paths = vec![
         folder("CARGO_HOME", ".cargo"),
         folder("RUSTUP_HOME", ".rustup"),
