@@ -182,6 +182,13 @@ impl<'a> Supervised<'a> {
         else {
             return Ok(None);
         };
+        // wrangler starts this one again too, but the new one hands no request on.
+        if pids.first().is_some_and(|proxy| !procfs::lives(*proxy)) {
+            return Ok(Some(Death {
+                how: "wrangler's own workerd ended".to_owned(),
+                replaced: false,
+            }));
+        }
         let found = runtimes(self.child.id(), *port);
         if found == *pids || (pids.is_empty() && found.len() < RUNTIMES) {
             *lost = None;
