@@ -221,6 +221,14 @@ impl<'a> Supervised<'a> {
     }
 }
 
+impl Drop for Supervised<'_> {
+    /// For the ways out on which nobody ended it.
+    fn drop(&mut self) {
+        // There is nobody left to tell.
+        let _ = process::end(&mut self.child);
+    }
+}
+
 /// How many runtimes wrangler starts: one for its own proxy, one for the Worker.
 const RUNTIMES: usize = 2;
 

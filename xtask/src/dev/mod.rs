@@ -13,6 +13,7 @@ mod state;
 mod tls;
 
 use anyhow::{Context, Result, bail};
+use std::io::{Write as _, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread::sleep;
@@ -59,7 +60,6 @@ pub(crate) struct Arguments {
 
 /// Runs until a signal; success is having been asked to stop.
 pub(crate) fn run(place: &Place, arguments: &Arguments) -> Result<ExitCode> {
-    let started = Instant::now();
     let profile = Profile::of_environment();
     // What may stand in the way, before what takes minutes.
     let ports = Ports::new(arguments.port_base);
@@ -67,20 +67,19 @@ pub(crate) fn run(place: &Place, arguments: &Arguments) -> Result<ExitCode> {
     ports.check(arguments.demo)?;
     let output_ca = arguments.output_ca.as_deref().map(absolute).transpose()?;
 
+    let mut phases = Phases::default();
     if !build::is_built() {
-        setup::ensure(
-            place,
-            if arguments.demo {
-                Purpose::Test
-            } else {
-                Purpose::Run
-            },
-        )?;
-        worker::build(place, profile)?;
+        let purpose = if arguments.demo {
+            Purpose::Test
+        } else {
+            Purpose::Run
+        };
+        phases.time("set-up", || setup::ensure(place, purpose))?;
+        phases.time("the Worker", || worker::build(place, profile))?;
     }
-    let program = build::relay_node(place, profile)?;
-    let built = Instant::now();
+    let program = phases.time("the relay node", || build::relay_node(place, profile))?;
 
+    let starting = Instant::now();
     if arguments.fresh {
         state.empty()?;
     }
@@ -110,11 +109,8 @@ pub(crate) fn run(place: &Place, arguments: &Arguments) -> Result<ExitCode> {
         let Some(pids) = wait_until_ready(&control, &node, children)? else {
             return Ok(());
         };
-        eprintln!(
-            "dev: everything answers; set-up and build took {}, starting {}",
-            readable(built - started),
-            readable(built.elapsed())
-        );
+        phases.add("start", starting.elapsed());
+        eprintln!("dev: everything answers: {}", phases.line());
         let announcement = Announcement {
             ports: &ports,
             seed: &seed,
@@ -122,11 +118,12 @@ pub(crate) fn run(place: &Place, arguments: &Arguments) -> Result<ExitCode> {
             certificates: &certificates,
             pids,
         };
-        if arguments.json {
-            println!("{}", announcement.json()?);
+        let text = if arguments.json {
+            announcement.json()?
         } else {
-            println!("{}", announcement.text());
-        }
+            announcement.text()
+        };
+        writeln!(stdout(), "{text}").context("writing to standard output")?;
         let demo = arguments
             .demo
             .then(|| Demo::start(&ports, &seed, &state, &certificates));
@@ -138,6 +135,27 @@ pub(crate) fn run(place: &Place, arguments: &Arguments) -> Result<ExitCode> {
         outcome
     });
     outcome.map(|()| ExitCode::SUCCESS)
+}
+
+/// How long each phase took.
+#[derive(Default)]
+struct Phases(Vec<String>);
+
+impl Phases {
+    fn time<T>(&mut self, name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let started = Instant::now();
+        let done = work()?;
+        self.add(name, started.elapsed());
+        Ok(done)
+    }
+
+    fn add(&mut self, name: &str, took: Duration) {
+        self.0.push(format!("{name} {}", readable(took)));
+    }
+
+    fn line(&self) -> String {
+        self.0.join(", ")
+    }
 }
 
 /// The processes that `dev` keeps alive.

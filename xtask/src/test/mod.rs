@@ -42,9 +42,6 @@ pub(crate) fn run(place: &Place, arguments: &Arguments) -> Result<ExitCode> {
             .tests
             .retain(|test| test.path.contains(name.as_str()));
     }
-    if !arguments.full {
-        catalogue.tests.retain(|test| test.level != Level::Machine);
-    }
     if arguments.list {
         for test in &catalogue.tests {
             println!(
@@ -55,6 +52,9 @@ pub(crate) fn run(place: &Place, arguments: &Arguments) -> Result<ExitCode> {
             );
         }
         return Ok(ExitCode::SUCCESS);
+    }
+    if !arguments.full {
+        catalogue.tests.retain(|test| test.level != Level::Machine);
     }
     if catalogue.tests.is_empty() {
         bail!("no test's path holds that name; `cargo xtask test --list` shows them all");
@@ -108,6 +108,15 @@ impl Run<'_> {
             for level in [Level::Native, Level::System] {
                 self.programs(level, &programs)?;
             }
+        }
+        if self.arguments.name.is_none() {
+            let mut command = process::command("cargo");
+            command
+                .args(["test", "--workspace", "--doc", "--no-fail-fast"])
+                .env("CARGO_TARGET_DIR", &place.target)
+                .current_dir(&place.root);
+            self.report
+                .phase("examples in the documentation", || libtest(command))?;
         }
         if self.has(Level::Worker) {
             let command = self.node_command()?;
