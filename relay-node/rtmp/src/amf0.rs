@@ -1,1 +1,0 @@
-//! AMF0, the encoding of commands and script data.
