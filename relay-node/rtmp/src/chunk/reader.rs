@@ -78,6 +78,12 @@ impl ChunkReader {
             .inspect_err(|error| self.failed = Some(*error))
     }
 
+    /// Changes the limits, for messages that begin from here on: a peer that has shown who it is may
+    /// say more.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
     /// All bytes that ever came in; an acknowledgement carries its low 32 bits.
     pub fn bytes_received(&self) -> u64 {
         self.consumed + self.buffer.len() as u64
