@@ -1,0 +1,145 @@
+use std::fmt;
+
+use crate::command::{Level, Status};
+
+/// Why an encoder may not publish, or no longer.
+///
+/// Each has a sentence that a person reads in the encoder's log or window, and an RTMP code that
+/// the encoder acts on. The codes are chosen by what OBS and FFmpeg do with them:
+///
+/// - FFmpeg ends on any status of level `error`, and prints the sentence.
+/// - OBS logs the sentence of `NetStream.Publish.Denied`, `.Rejected` and `NetStream.Failed` in all
+///   its versions, of `.BadName` only in newer ones. Whether it tries again does not depend on the
+///   code: not when the very first attempt fails, always after the stream has run.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The application is not the one that we serve.
+    WrongApplication,
+    /// The encoder gave no stream key.
+    EmptyKey,
+    /// No live input has this key.
+    UnknownKey,
+    /// The live input is switched off.
+    Disabled,
+    /// The live input was deleted.
+    Deleted,
+    /// Another encoder came with the same key; the newest wins.
+    Replaced,
+    /// The control plane can't be asked whether the key is good.
+    ///
+    /// `NetStream.Failed` and not `NetStream.Publish.Denied`: nothing is wrong with the key, so an
+    /// encoder that tells the two apart must keep it and try again, and a person must not go and
+    /// change it. The connection is closed, rather than held until the control plane answers,
+    /// since an encoder that waits shows "connecting" and no reason.
+    TryAgain,
+    /// This node stops; another one, or its next process, takes the stream.
+    ShuttingDown,
+    /// The peer asked to play a stream.
+    PlaybackNotServed,
+}
+
+impl Refusal {
+    /// The RTMP status code.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::WrongApplication => "NetConnection.Connect.InvalidApp",
+            Self::EmptyKey | Self::UnknownKey | Self::Disabled | Self::Deleted => {
+                "NetStream.Publish.Denied"
+            }
+            Self::Replaced => "NetStream.Publish.Rejected",
+            Self::TryAgain | Self::ShuttingDown => "NetStream.Failed",
+            Self::PlaybackNotServed => "NetStream.Play.Failed",
+        }
+    }
+
+    /// A sentence for the person at the encoder. Under 200 bytes: FFmpeg cuts at 256.
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::WrongApplication => {
+                "This server has no such application: the server URL must end in /live/, and the \
+                 stream key goes in its own field or follows it."
+            }
+            Self::EmptyKey => "The stream key is missing: copy it from the live input.",
+            Self::UnknownKey => {
+                "No live input has this stream key: copy it from the live input once more."
+            }
+            Self::Disabled => {
+                "This live input is disabled: enable it, then start the stream again."
+            }
+            Self::Deleted => "This live input was deleted: create another one and use its key.",
+            Self::Replaced => {
+                "Another encoder started to publish with this stream key, and took this one's place."
+            }
+            Self::TryAgain => {
+                "The stream key can't be checked at the moment. Nothing is wrong with it: try again."
+            }
+            Self::ShuttingDown => "This server is being restarted: connect again.",
+            Self::PlaybackNotServed => {
+                "Streams can't be played from this server, only published to it."
+            }
+        }
+    }
+
+    pub(super) fn status(self) -> Status<'static> {
+        Status {
+            level: Level::Error,
+            code: self.code(),
+            description: self.description(),
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.description())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    const ALL: [Refusal; 9] = [
+        Refusal::WrongApplication,
+        Refusal::EmptyKey,
+        Refusal::UnknownKey,
+        Refusal::Disabled,
+        Refusal::Deleted,
+        Refusal::Replaced,
+        Refusal::TryAgain,
+        Refusal::ShuttingDown,
+        Refusal::PlaybackNotServed,
+    ];
+
+    #[test]
+    fn each_has_its_own_sentence_that_encoders_can_show() {
+        let sentences: BTreeSet<_> = ALL.iter().map(|refusal| refusal.description()).collect();
+        assert_eq!(sentences.len(), ALL.len());
+        for sentence in sentences {
+            assert!(sentence.len() < 200 && sentence.is_ascii(), "{sentence}");
+            // librtmp and FFmpeg look for these words, and would ask for a password.
+            assert!(
+                !sentence.contains("code=403") && !sentence.contains("authmod"),
+                "{sentence}"
+            );
+        }
+    }
+
+    #[test]
+    fn obs_logs_the_sentence_of_every_code() {
+        // Those that the librtmp in old and new versions of it takes for an end with a reason.
+        const KNOWN: [&str; 5] = [
+            "NetStream.Failed",
+            "NetStream.Play.Failed",
+            "NetConnection.Connect.InvalidApp",
+            "NetStream.Publish.Rejected",
+            "NetStream.Publish.Denied",
+        ];
+        for refusal in ALL {
+            assert!(KNOWN.contains(&refusal.code()), "{refusal:?}");
+        }
+    }
+}
