@@ -1,0 +1,137 @@
+//! What a destination says, and what it means for the stream.
+
+use std::time::Instant;
+
+use super::{
+    CONNECT, CREATE_STREAM, ClientEvent, FC_PUBLISH, PublishClient, RELEASE_STREAM, State, Words,
+};
+use crate::amf0::Value;
+use crate::command::Command;
+
+/// The longest code and description that are kept, in characters: the longest known, Facebook's,
+/// has some 300.
+const MAX_WORDS: usize = 512;
+
+impl PublishClient {
+    pub(super) fn answer(&mut self, now: Instant, command: &Command) {
+        match command.name.as_str() {
+            "_result" => self.result(now, command),
+            "_error" => self.error(command),
+            "onStatus" => self.status(command),
+            "close" => self.ended(Words::default()),
+            // onBWDone, onFCPublish and whatever else a server has to tell asks for nothing.
+            _ => {}
+        }
+    }
+
+    fn result(&mut self, now: Instant, result: &Command) {
+        if result.transaction == CONNECT && self.state == State::Connecting {
+            match refusal(result.argument(0)) {
+                true => self.refused(self.words(result.argument(0))),
+                false => self.create_stream(now),
+            }
+        } else if result.transaction == CREATE_STREAM && self.state == State::Creating {
+            // Servers that don't say begin at 1, all of them.
+            let id = result.argument(0).and_then(Value::as_number);
+            self.publish(now, id.map_or(1, |id| id as u32).max(1));
+        }
+    }
+
+    fn error(&mut self, error: &Command) {
+        // Many servers don't know these two, and do very well without.
+        if error.transaction == RELEASE_STREAM || error.transaction == FC_PUBLISH {
+            return;
+        }
+        // Where the information is where it should not be, the text is better than none.
+        let information = error.argument(0).or_else(|| error.values.first());
+        self.refused(self.words(information));
+    }
+
+    fn status(&mut self, status: &Command) {
+        let information = status.argument(0);
+        if refusal(information) {
+            self.refused(self.words(information));
+            return;
+        }
+        match (code(information), self.state) {
+            ("NetStream.Publish.Start", State::Starting) => self.live(true),
+            (
+                "NetStream.Unpublish.Success"
+                | "NetConnection.Connect.Closed"
+                | "NetConnection.Connect.AppShutdown",
+                _,
+            ) => self.ended(self.words(information)),
+            _ => {}
+        }
+    }
+
+    fn refused(&mut self, words: Words) {
+        self.close();
+        self.events.push_back(ClientEvent::Refused(words));
+    }
+
+    fn ended(&mut self, words: Words) {
+        self.close();
+        self.events.push_back(ClientEvent::Ended(words));
+    }
+
+    fn words(&self, information: Option<&Value>) -> Words {
+        let text = |name| {
+            let text = information
+                .and_then(|information| information.get(name))
+                .and_then(Value::as_str)
+                .unwrap_or_default();
+            self.presentable(text)
+        };
+        Words {
+            // A code that we know holds no key, whatever the key is: callers act on it.
+            code: match code(information) {
+                known if REFUSALS.contains(&known) => known.to_owned(),
+                unknown => self.presentable(unknown),
+            },
+            description: match (text("description"), information) {
+                // Some put the text in the place of the object.
+                (empty, Some(Value::String(bare))) if empty.is_empty() => self.presentable(bare),
+                (description, _) => description,
+            },
+        }
+    }
+
+    /// A text without our secrets, shortened and in one line.
+    fn presentable(&self, text: &str) -> String {
+        // Redacted first: a cut could leave the half of a key.
+        self.target
+            .redact(text)
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .take(MAX_WORDS)
+            .collect()
+    }
+}
+
+fn code(information: Option<&Value>) -> &str {
+    information
+        .and_then(|information| information.get("code"))
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+}
+
+/// Whether an information object means no. Some servers refuse at level `status`, or at none.
+fn refusal(information: Option<&Value>) -> bool {
+    let level = information
+        .and_then(|information| information.get("level"))
+        .and_then(Value::as_str);
+    level == Some("error") || REFUSALS.contains(&code(information))
+}
+
+/// Codes that mean no at any level.
+const REFUSALS: [&str; 8] = [
+    "NetConnection.Connect.Failed",
+    "NetConnection.Connect.InvalidApp",
+    "NetConnection.Connect.Rejected",
+    "NetStream.Failed",
+    "NetStream.Publish.BadName",
+    "NetStream.Publish.Denied",
+    "NetStream.Publish.Failed",
+    "NetStream.Publish.Rejected",
+];

@@ -1,0 +1,143 @@
+use std::cmp::Reverse;
+use std::fmt;
+
+use crate::capabilities::Capabilities;
+use crate::stream_name::StreamName;
+
+/// Where a stream is published. Prints nothing of it: URLs of platforms hold tokens.
+#[derive(Clone)]
+pub struct PublishTarget {
+    /// The application: the path of the server URL, with its query.
+    pub app: String,
+    /// The server URL as the user gave it. YouTube, Twitch and nginx refuse a connection without.
+    pub tc_url: String,
+    /// The stream key, byte for byte as the user gave it: it may hold `/`, `?` and `&`.
+    pub stream_name: StreamName,
+    /// What the stream's encoder knows of Enhanced RTMP, said in its place.
+    pub capabilities: Capabilities,
+}
+
+impl PublishTarget {
+    /// Takes everything secret out of a text that the destination sent: platforms repeat the key,
+    /// the URL or its query in their refusals.
+    pub(super) fn redact(&self, text: &str) -> String {
+        let mut secrets = self.secrets();
+        // A longer one may hold a shorter one.
+        secrets.sort_unstable_by_key(|secret| (Reverse(secret.len()), *secret));
+        secrets.dedup();
+        secrets.iter().fold(text.to_owned(), |text, secret| {
+            text.replace(secret, "<redacted>")
+        })
+    }
+
+    fn secrets(&self) -> Vec<&str> {
+        let name = self.stream_name.expose();
+        // The key itself goes, however short.
+        let mut secrets = vec![name, name.trim()];
+        let mut parts = Vec::new();
+        for text in [name, &self.app, &self.tc_url] {
+            if let Some((path, query)) = text.split_once('?') {
+                parts.push(query);
+                parts.extend(
+                    query
+                        .split('&')
+                        .filter_map(|pair| Some(pair.split_once('=')?.1)),
+                );
+                if text == name {
+                    parts.push(path);
+                }
+            }
+        }
+        parts.extend(name.split(['/', '?']));
+        if let Some((user, _)) = authority(&self.tc_url).rsplit_once('@') {
+            parts.push(user);
+            parts.extend(user.split_once(':').map(|(_, password)| password));
+        }
+        // Shorter parts (`1`, `live`) are no secrets, and would riddle the text.
+        secrets.extend(
+            parts
+                .into_iter()
+                .filter(|part| part.len() >= MIN_SECRET_PART),
+        );
+        secrets.retain(|secret| !secret.is_empty());
+        secrets
+    }
+}
+
+impl fmt::Debug for PublishTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PublishTarget(<redacted>)")
+    }
+}
+
+/// The shortest part of a key or query that is taken for a secret of its own, in bytes.
+const MIN_SECRET_PART: usize = 6;
+
+fn authority(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split(['/', '?']).next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(app: &str, tc_url: &str, name: &str) -> PublishTarget {
+        PublishTarget {
+            app: app.into(),
+            tc_url: tc_url.into(),
+            stream_name: StreamName::new(name),
+            capabilities: Capabilities::default(),
+        }
+    }
+
+    #[test]
+    fn whatever_a_destination_repeats_of_the_address_is_taken_out() {
+        let target = target(
+            "app?token=apptoken",
+            "rtmps://user:password@host/app?token=apptoken",
+            "live_1_abcdef?sig=signature&bw=1",
+        );
+        for (said, shown) in [
+            ("Bad: live_1_abcdef?sig=signature&bw=1!", "Bad: <redacted>!"),
+            ("live_1_abcdef in use", "<redacted> in use"),
+            ("sig signature is wrong", "sig <redacted> is wrong"),
+            ("app?token=apptoken", "app?<redacted>"),
+            (
+                "apptoken, user:password, password",
+                "<redacted>, <redacted>, <redacted>",
+            ),
+            ("1 stream of user", "1 stream of user"),
+        ] {
+            assert_eq!(target.redact(said), shown);
+        }
+    }
+
+    #[test]
+    fn a_short_key_is_a_key() {
+        assert_eq!(
+            target("live", "rtmp://h/live", "k").redact("k taken"),
+            "<redacted> ta<redacted>en"
+        );
+        assert_eq!(target("live", "rtmp://h/live", "").redact("taken"), "taken");
+        assert_eq!(
+            target("live", "rtmp://h/live", " key ").redact("key"),
+            "<redacted>"
+        );
+    }
+
+    #[test]
+    fn parts_of_a_key_that_is_a_path_are_secrets_too() {
+        let target = target("app", "rtmp://h/app", "event/0123456789");
+        assert_eq!(
+            target.redact("no 0123456789 in event"),
+            "no <redacted> in event"
+        );
+    }
+
+    #[test]
+    fn a_target_prints_nothing() {
+        let target = target("app?t=x", "rtmp://u:p@h/app?t=x", "key");
+        assert_eq!(format!("{target:?}"), "PublishTarget(<redacted>)");
+    }
+}
