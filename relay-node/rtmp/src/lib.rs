@@ -17,6 +17,8 @@ mod handshake;
 mod message;
 pub mod server;
 mod stream_name;
+#[cfg(test)]
+mod tests;
 
 pub use capabilities::{Capabilities, CapsEx, FourCcInfo};
 pub use chunk::{
