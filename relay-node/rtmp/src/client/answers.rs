@@ -8,8 +8,8 @@ use super::{
 use crate::amf0::Value;
 use crate::command::Command;
 
-/// The longest code and description that are kept, in characters: the longest known, Facebook's,
-/// has some 300.
+/// How much of a code and of a description is kept, in characters: a few sentences. What is longer
+/// is cut.
 const MAX_WORDS: usize = 512;
 
 impl PublishClient {
@@ -31,7 +31,7 @@ impl PublishClient {
                 false => self.create_stream(now),
             }
         } else if result.transaction == CREATE_STREAM && self.state == State::Creating {
-            // Servers that don't say begin at 1, all of them.
+            // A server that doesn't say is taken to begin at 1, since 0 is the connection.
             let id = result.argument(0).and_then(Value::as_number);
             self.publish(now, id.map_or(1, |id| id as u32).max(1));
         }

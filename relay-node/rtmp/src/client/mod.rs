@@ -26,8 +26,9 @@ use crate::message::{Message, MessageType};
 /// then says nothing is given up then.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long `NetStream.Publish.Start` is waited for: 5 s. Some servers never send it, and all who
-/// refuse do so sooner; media sent before it is thrown away by others (nginx-rtmp issue 1490).
+/// How long `NetStream.Publish.Start` is waited for: 5 s, then the stream begins without it, as
+/// some servers never send it. Others throw away media sent before (nginx-rtmp issue 1490), and a
+/// refusal that comes later still is heard while live.
 pub const PUBLISH_START_GRACE: Duration = Duration::from_secs(5);
 
 /// The longest message of a destination that is taken: 64 KiB. All it has to say are commands.

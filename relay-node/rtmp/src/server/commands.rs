@@ -26,7 +26,7 @@ impl ServerSession {
             ("publish", _) => self.publish(stream_id, command),
             ("FCPublish", _) => {
                 self.answer(command, Value::Undefined);
-                // GStreamer and hardware encoders wait for it before they go on.
+                // Some encoders wait for it before they go on.
                 let status = Status {
                     level: Level::Status,
                     code: "NetStream.Publish.Start",
@@ -187,7 +187,7 @@ fn connect_result(transaction: f64, asked: &Capabilities) -> Command {
     let mut information = status.properties();
     // Whatever was asked: we read AMF0 only.
     information.push(("objectEncoding", Value::Number(0.0)));
-    // The information object is where Adobe's server puts what it answers to what was announced.
+    // Proposed for this object in veovera/enhanced-rtmp issue 11.
     information.extend(asked.answer().properties());
     Command::new(
         "_result",

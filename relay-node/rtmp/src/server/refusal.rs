@@ -8,9 +8,9 @@ use crate::command::{Level, Status};
 /// the encoder acts on. The codes are chosen by what OBS and FFmpeg do with them:
 ///
 /// - FFmpeg ends on any status of level `error`, and prints the sentence.
-/// - OBS logs the sentence of `NetStream.Publish.Denied`, `.Rejected` and `NetStream.Failed` in all
-///   its versions, of `.BadName` only in newer ones. Whether it tries again does not depend on the
-///   code: not when the very first attempt fails, always after the stream has run.
+/// - OBS's librtmp logs the sentence of `NetStream.Publish.Denied`, `.Rejected` and
+///   `NetStream.Failed`, and of `.BadName` only in newer versions. It treats all of them alike: the
+///   code does not decide whether OBS tries again.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Refusal {
