@@ -262,12 +262,12 @@ impl ChangeRequest {
                         Param::from(self.limits.outputs_per_input),
                     ],
                 ),
-                with(sql::TOUCH_INPUT, vec![Param::text(uid)]),
+                with(sql::ADVANCE_INPUT, Vec::new()),
             ],
             Change::DeleteInput => vec![with(sql::DELETE_INPUT, Vec::new())],
             Change::DeleteOutput { uid } => vec![
-                with(sql::TOUCH_INPUT, vec![Param::text(uid)]),
                 with(sql::DELETE_OUTPUT, vec![Param::text(uid)]),
+                with(sql::ADVANCE_INPUT, Vec::new()),
             ],
             Change::UpdateInput { meta, enabled } => vec![with(
                 sql::UPDATE_INPUT,
@@ -278,7 +278,6 @@ impl ChangeRequest {
                 ],
             )],
             Change::UpdateOutput { uid, enabled } => vec![
-                with(sql::TOUCH_INPUT, vec![Param::text(uid)]),
                 with(
                     sql::UPDATE_OUTPUT,
                     vec![
@@ -287,6 +286,7 @@ impl ChangeRequest {
                         Param::from(self.now),
                     ],
                 ),
+                with(sql::ADVANCE_INPUT, Vec::new()),
             ],
         };
         let diagnosis = [
@@ -294,7 +294,8 @@ impl ChangeRequest {
             Param::text(self.account),
             Param::text(self.input),
         ];
-        batch.push(Statement::new(sql::DIAGNOSIS, diagnosis));
+        // Before the input's `rev` moves: the diagnosis is of what the change has met.
+        batch.insert(1, Statement::new(sql::DIAGNOSIS, diagnosis));
         batch.extend(Wanted::batch(self.input));
         batch
     }
@@ -305,19 +306,17 @@ impl ChangeRequest {
     ///
     /// Where the rows are not what was asked for.
     pub fn outcome(&self, rev: u64, results: &impl Results) -> Result<Outcome, RowError> {
-        let changing = match self.change {
-            Change::CreateInput { .. } | Change::DeleteInput | Change::UpdateInput { .. } => 1,
+        let wanted_at = match self.change {
+            Change::CreateInput { .. } | Change::DeleteInput | Change::UpdateInput { .. } => 2,
             Change::CreateOutput { .. }
             | Change::DeleteOutput { .. }
-            | Change::UpdateOutput { .. } => 2,
+            | Change::UpdateOutput { .. } => 3,
         };
-        let wanted = Wanted::read(results, changing + 1)?;
+        let wanted = Wanted::read(results, wanted_at)?;
         if results.first::<ChangedRow>(0)?.is_some() {
             return Ok(Outcome::Changed(wanted));
         }
-        let diagnosis: sql::DiagnosisRow = results.first(changing)?.ok_or(RowError {
-            statement: changing,
-        })?;
+        let diagnosis: sql::DiagnosisRow = results.first(1)?.ok_or(RowError { statement: 1 })?;
         let refusal = match (&self.change, diagnosis.rev) {
             _ if !diagnosis.good => Refusal::TokenRevoked,
             (Change::CreateInput { .. }, _) => {
@@ -339,14 +338,14 @@ impl ChangeRequest {
 
     /// The answer to a change that was made.
     pub(crate) fn answer(&self, wanted: &Wanted) -> ChangeAnswer {
-        let of_output = |uid: &OutputUid| wanted.outputs.iter().find(|row| row.uid == *uid);
         match &self.change {
             Change::DeleteInput | Change::DeleteOutput { .. } => ChangeAnswer::Deleted,
             Change::CreateInput { .. } | Change::UpdateInput { .. } => wanted
                 .input
                 .clone()
                 .map_or(ChangeAnswer::Undecided, ChangeAnswer::Input),
-            Change::CreateOutput { uid, .. } | Change::UpdateOutput { uid, .. } => of_output(uid)
+            Change::CreateOutput { uid, .. } | Change::UpdateOutput { uid, .. } => wanted
+                .output(*uid)
                 .cloned()
                 .map_or(ChangeAnswer::Undecided, ChangeAnswer::Output),
         }
@@ -354,10 +353,13 @@ impl ChangeRequest {
 
     /// Whether the change under `rev` was made, by what was read back afterwards.
     pub(crate) fn was_made(&self, rev: u64, wanted: &Wanted) -> bool {
-        match (&self.change, &wanted.input) {
-            (Change::DeleteInput, input) => input.is_none(),
-            (_, Some(input)) => input.rev == rev,
-            (_, None) => false,
+        let is_at_rev = wanted.input.as_ref().is_some_and(|input| input.rev == rev);
+        match &self.change {
+            Change::CreateInput { .. } | Change::UpdateInput { .. } => is_at_rev,
+            Change::CreateOutput { uid, .. } => wanted.output(*uid).is_some(),
+            Change::DeleteInput => wanted.input.is_none(),
+            Change::DeleteOutput { uid } => is_at_rev && wanted.output(*uid).is_none(),
+            Change::UpdateOutput { uid, .. } => is_at_rev && wanted.output(*uid).is_some(),
         }
     }
 }

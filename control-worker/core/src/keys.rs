@@ -240,8 +240,8 @@ impl RingKey {
 
     /// Hashing has a key of its own, derived from this one, so that no key serves two algorithms.
     fn hash(&self, key: &StreamKey) -> String {
-        let derived = Zeroizing::new(mac(&*self.bytes, HASH_KEY_LABEL));
-        let digest = mac(&*derived, key.expose().expose().as_bytes());
+        let derived = Zeroizing::new(mac(&self.bytes, HASH_KEY_LABEL));
+        let digest = mac(&derived, key.expose().expose().as_bytes());
         format!("{HASH_VERSION}.{}.{}", self.id, hex(&digest))
     }
 }

@@ -7,8 +7,8 @@
 //!
 //! 1. A `rev` is issued and stored as the *intent*, with an alarm, before the database is asked.
 //! 2. The database makes the change and writes the `rev` in one batch, or does nothing.
-//! 3. If it does not answer, its state is read back behind a *fence*: a higher `rev` is written
-//!    first, so that the batch cannot take effect later. What is read then is the truth.
+//! 3. If it does not answer, its state is read back with a *fence*: the transaction that reads also
+//!    writes a higher `rev`, so that the batch cannot take effect later. What is read is the truth.
 //! 4. The intent goes, and the nodes that must know are stored with it, in one write. Each leaves
 //!    that list when its object has taken the snapshot over, which then answers for delivery.
 
@@ -189,6 +189,14 @@ impl<H: Host> LiveInput<'_, H> {
         mut self,
         request: &ChangeRequest,
     ) -> Result<ChangeAnswer, Trouble<H::Error>> {
+        if self.state.intent.is_some() {
+            // An earlier change may still arrive at the database. Until that is ruled out, no
+            // answer of it is the last word.
+            let Ok(wanted) = self.read_back().await else {
+                return Ok(ChangeAnswer::NotMade);
+            };
+            self.settle(&wanted, true).await?;
+        }
         let mut rev = self.begin().await?;
         let mut outcome = self.run_change(request, rev).await;
         if let Ok(Outcome::Behind(current)) = outcome {
@@ -215,6 +223,8 @@ impl<H: Host> LiveInput<'_, H> {
             }
         };
         self.settle(&wanted, changed).await?;
+        // The change is made whatever becomes of this; the alarm tells whom it leaves untold.
+        let _ = self.tell_nodes(&wanted).await;
         Ok(answer)
     }
 
@@ -251,7 +261,8 @@ impl<H: Host> LiveInput<'_, H> {
             true => Via::PublishAnswer,
             false => Via::Push,
         })
-        .await?;
+        .await;
+        self.store().await?;
         Ok(PublishOutcome::Answer(PublishAnswer::Accepted { snapshot }))
     }
 
@@ -282,15 +293,19 @@ impl<H: Host> LiveInput<'_, H> {
                 }
             }
             None => {
+                self.state.rev = self.state.rev.max(known);
+                self.state.issue();
                 self.state.owner = None;
             }
         }
         // The answer reaches the asking node's object: no need to hand it over as well.
         self.state.handover.remove(&ask.holder.node);
         let snapshot = self.snapshot(&wanted)?;
-        if wanted.input.is_some() && self.state != before {
+        if wanted.input.is_none() && self.state.alarm().is_none() {
+            self.forget().await?;
+        } else if self.state != before {
             self.store().await?;
-            self.hand_over(&snapshot, |_| Via::Push).await?;
+            self.tell_nodes(&wanted).await?;
         }
         Ok(snapshot)
     }
@@ -318,14 +333,15 @@ impl<H: Host> LiveInput<'_, H> {
             return Ok(());
         }
         self.state.tries = self.state.tries.saturating_add(1);
-        if self.state.intent.is_some() {
-            let wanted = self.read_back().await?;
-            return self.settle(&wanted, true).await;
-        }
-        self.store().await?;
-        let results = self.run(Wanted::batch(self.state.input).into()).await?;
-        let wanted = Wanted::read(&results, 0)?;
-        self.settle(&wanted, false).await
+        let (wanted, changed) = if self.state.intent.is_some() {
+            (self.read_back().await?, true)
+        } else {
+            self.store().await?;
+            let results = self.run(Wanted::batch(self.state.input).into()).await?;
+            (Wanted::read(&results, 0)?, false)
+        };
+        self.settle(&wanted, changed).await?;
+        self.tell_nodes(&wanted).await
     }
 
     async fn begin(&mut self) -> Result<u64, Trouble<H::Error>> {
@@ -356,7 +372,7 @@ impl<H: Host> LiveInput<'_, H> {
         Ok(Wanted::read(&results, 0)?)
     }
 
-    /// The database has answered: forgets the intent, and tells the nodes if anything changed.
+    /// The database has answered: forgets the intent, and notes whom to tell if anything changed.
     async fn settle(&mut self, wanted: &Wanted, changed: bool) -> Result<(), Trouble<H::Error>> {
         self.state.intent = None;
         if changed {
@@ -365,45 +381,35 @@ impl<H: Host> LiveInput<'_, H> {
         if wanted.input.is_none() {
             self.state.owner = None;
             if self.state.handover.is_empty() {
-                return self.host.forget().await.map_err(Trouble::Host);
+                return self.forget().await;
             }
         }
-        self.store().await?;
+        self.store().await
+    }
+
+    async fn tell_nodes(&mut self, wanted: &Wanted) -> Result<(), Trouble<H::Error>> {
         if self.state.handover.is_empty() {
             return Ok(());
         }
         let snapshot = self.snapshot(wanted)?;
-        self.hand_over(&snapshot, |_| Via::Push).await?;
+        self.hand_over(&snapshot, |_| Via::Push).await;
         if wanted.input.is_none() && self.state.handover.is_empty() {
-            return self.host.forget().await.map_err(Trouble::Host);
+            return self.forget().await;
         }
-        Ok(())
+        self.store().await
     }
 
-    async fn hand_over(
-        &mut self,
-        snapshot: &Snapshot,
-        via: impl Fn(&NodeName) -> Via,
-    ) -> Result<(), Trouble<H::Error>> {
-        let mut left = BTreeSet::new();
-        let mut handed_any = false;
-        for node in std::mem::take(&mut self.state.handover) {
+    /// Hands `snapshot` to all who wait for it. Who could not be reached waits on.
+    async fn hand_over(&mut self, snapshot: &Snapshot, via: impl Fn(&NodeName) -> Via) {
+        for node in self.state.handover.clone() {
             let handed = Handed {
                 snapshot: snapshot.clone(),
                 via: via(&node),
             };
-            match self.host.hand(&node, handed).await {
-                Ok(()) => handed_any = true,
-                Err(_) => {
-                    left.insert(node);
-                }
+            if self.host.hand(&node, handed).await.is_ok() {
+                self.state.handover.remove(&node);
             }
         }
-        self.state.handover = left;
-        if handed_any {
-            self.store().await?;
-        }
-        Ok(())
     }
 
     fn own(&mut self, owner: Owner) {
@@ -431,6 +437,10 @@ impl<H: Host> LiveInput<'_, H> {
         }
         let stored = self.host.store(&self.state, alarm).await;
         stored.map_err(Trouble::Host)
+    }
+
+    async fn forget(&self) -> Result<(), Trouble<H::Error>> {
+        self.host.forget().await.map_err(Trouble::Host)
     }
 
     async fn run(&self, batch: Vec<Statement>) -> Result<H::Results, Trouble<H::Error>> {

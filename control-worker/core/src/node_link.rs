@@ -294,21 +294,11 @@ impl NodeState {
         telling.into_iter().chain(sending).min()
     }
 
-    /// The instance that was first seen last: new publishers go to it.
-    pub fn newest(&self) -> Option<Instance> {
-        self.roster.instances.last().map(|heard| heard.instance)
-    }
-
-    /// The inputs whose snapshots are kept.
-    pub fn inputs(&self) -> impl Iterator<Item = InputUid> + '_ {
-        self.entries.keys().copied()
-    }
-
     fn note(&mut self, instance: Instance, now: Timestamp) {
         let heard = self.roster.heard(instance);
         // Once in a while is enough to know who is lost, and spares a write per report.
-        if heard.at.as_micros() == 0 || after(heard.at, NOTE_EVERY) <= now {
-            self.roster.heard_mut(instance).at = now;
+        if heard.at == Timestamp::default() || after(heard.at, NOTE_EVERY) <= now {
+            heard.at = now;
             self.roster_changed = true;
         }
     }
@@ -317,7 +307,7 @@ impl NodeState {
         let mut events: Vec<_> = report.events.iter().collect();
         events.sort_by_key(|event| event.sequence);
         for event in events {
-            let heard = self.roster.heard_mut(report.instance);
+            let heard = self.roster.heard(report.instance);
             if event.sequence <= heard.events_through {
                 continue;
             }
@@ -341,15 +331,21 @@ impl NodeState {
     /// Processes that a newer one has replaced, and that have been silent for long, are gone, and
     /// what they held with them.
     fn give_up_lost_instances(&mut self, reporting: Instance, now: Timestamp) {
-        if self.newest() != Some(reporting) {
+        if self
+            .roster
+            .newest()
+            .is_none_or(|(newest, _)| newest != reporting)
+        {
             return;
         }
         let lost: Vec<Instance> = self
             .roster
             .instances
             .iter()
-            .filter(|heard| heard.instance != reporting && after(heard.at, LOST_AFTER) <= now)
-            .map(|heard| heard.instance)
+            .filter(|&(&instance, heard)| {
+                instance != reporting && after(heard.at, LOST_AFTER) <= now
+            })
+            .map(|(&instance, _)| instance)
             .collect();
         for instance in lost {
             let held: Vec<(InputUid, u64)> = self
@@ -362,10 +358,6 @@ impl NodeState {
                 self.remove(input);
                 self.end(input, epoch);
             }
-            self.roster
-                .instances
-                .retain(|heard| heard.instance != instance);
-            self.roster_changed = true;
         }
     }
 
@@ -430,51 +422,48 @@ struct Entry {
 /// The node's processes, and what they said.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 struct Roster {
-    /// In the order in which they were first seen.
-    instances: Vec<Heard>,
+    instances: BTreeMap<Instance, Heard>,
     /// Broadcasts that are over, by the epoch that is.
     endings: BTreeMap<InputUid, u64>,
 }
 
 impl Roster {
-    fn heard(&self, instance: Instance) -> Heard {
-        let found = self
-            .instances
-            .iter()
-            .find(|heard| heard.instance == instance);
-        found.copied().unwrap_or(Heard::new(instance))
+    fn heard(&mut self, instance: Instance) -> &mut Heard {
+        let order = 1 + self.newest().map_or(0, |(_, heard)| heard.order);
+        if self.instances.len() == MAX_INSTANCES && !self.instances.contains_key(&instance) {
+            let oldest = self.instances.iter().min_by_key(|(_, heard)| heard.order);
+            if let Some(oldest) = oldest.map(|(&instance, _)| instance) {
+                self.instances.remove(&oldest);
+            }
+        }
+        self.instances.entry(instance).or_insert_with(|| Heard {
+            order,
+            at: Timestamp::default(),
+            events_through: 0,
+        })
     }
 
-    fn heard_mut(&mut self, instance: Instance) -> &mut Heard {
-        let index = self
-            .instances
-            .iter()
-            .position(|heard| heard.instance == instance);
-        match index {
-            Some(index) => &mut self.instances[index],
-            None => self.instances.push_mut(Heard::new(instance)),
-        }
+    /// The process that was first seen last.
+    fn newest(&self) -> Option<(Instance, &Heard)> {
+        let newest = self.instances.iter().max_by_key(|(_, heard)| heard.order);
+        newest.map(|(&instance, heard)| (instance, heard))
     }
 }
 
 /// A process of the node.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 struct Heard {
-    instance: Instance,
+    /// Counts processes in the order in which they were first seen.
+    order: u64,
+    /// When it was last heard of, to within [`NOTE_EVERY`].
     #[serde(with = "sql::micros")]
     at: Timestamp,
     events_through: u64,
 }
 
-impl Heard {
-    fn new(instance: Instance) -> Self {
-        Self {
-            instance,
-            at: Timestamp::default(),
-            events_through: 0,
-        }
-    }
-}
+/// Processes of a node that are remembered; the one first seen longest ago makes room. More than
+/// two at a time are a node that keeps crashing.
+const MAX_INSTANCES: usize = 8;
 
 /// A healthy node acknowledges within a round trip.
 const FIRST_RESEND: Duration = Duration::from_secs(1);

@@ -283,3 +283,213 @@ const MAX_FIELDS: usize = 64;
 fn pointer(name: &str) -> String {
     format!("/{}", name.replace('~', "~0").replace('/', "~1"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `400/10005 /url` and the like.
+    fn fault(failure: Failure) -> String {
+        let pointer = failure.notice().source.clone().map(|s| s.pointer);
+        let message = &failure.notice().message;
+        assert!(message.ends_with('.'), "{message}");
+        format!("{failure} {}", pointer.unwrap_or_default())
+    }
+
+    fn new_output(body: &str) -> Result<NewOutput, String> {
+        NewOutput::parse(body.as_bytes()).map_err(fault)
+    }
+
+    fn new_input(body: &str) -> Result<NewInput, String> {
+        NewInput::parse(body.as_bytes()).map_err(fault)
+    }
+
+    #[test]
+    fn an_input_needs_nothing() {
+        for body in ["", " \n", "{}", r#"{"meta": null}"#, r#"{"new": [1]}"#] {
+            let input = new_input(body).unwrap();
+            assert_eq!((input.meta.as_str(), input.enabled), ("{}", true), "{body}");
+        }
+        assert!(!new_input(r#"{"enabled": false}"#).unwrap().enabled);
+    }
+
+    #[test]
+    fn meta_is_kept_to_the_letter() {
+        let meta = r#"{ "b": 1.0, "a" : [1e2, "\u00e9", 12345678901234567890], "a": {} }"#;
+        let body = format!(r#"{{"meta": {meta} }}"#);
+        assert_eq!(new_input(&body).unwrap().meta, meta);
+        let update = InputUpdate::parse(body.as_bytes()).unwrap();
+        assert_eq!((update.meta.as_deref(), update.enabled), (Some(meta), None));
+        let update = InputUpdate::parse(br#"{"meta": null, "enabled": true}"#).unwrap();
+        assert_eq!(
+            (update.meta.as_deref(), update.enabled),
+            (Some("{}"), Some(true))
+        );
+        let update = InputUpdate::parse(b"").unwrap();
+        assert_eq!((update.meta, update.enabled), (None, None));
+    }
+
+    #[test]
+    fn faults_are_named_by_their_field() {
+        for (body, why) in [
+            ("{", "400/10005 "),
+            ("nonsense", "400/10005 "),
+            ("[]", "400/10005 "),
+            ("null", "400/10005 "),
+            ("{} {}", "400/10005 "),
+            (r#"{"meta": "\ud800"}"#, "400/10005 "),
+            (r#"{"meta": {"a": 1e999}}"#, "400/10005 "),
+            (r#"{"meta": 1}"#, "400/10005 /meta"),
+            (r#"{"meta": []}"#, "400/10005 /meta"),
+            (r#"{"meta": "name"}"#, "400/10005 /meta"),
+            (r#"{"meta": {}, "meta": {}}"#, "400/10005 /meta"),
+            (r#"{"a/b~": 1, "a/b~": 1}"#, "400/10005 /a~1b~0"),
+            (r#"{"enabled": "true"}"#, "400/10005 /enabled"),
+            (r#"{"enabled": 1}"#, "400/10005 /enabled"),
+            (r#"{"enabled": null}"#, "400/10005 /enabled"),
+            (r#"{"recording": "off"}"#, "400/10005 /recording"),
+            (r#"{"defaultCreator": 1}"#, "400/10005 /defaultCreator"),
+            (
+                r#"{"deleteRecordingAfterDays": "45"}"#,
+                "400/10005 /deleteRecordingAfterDays",
+            ),
+            (r#"{"preferLowLatency": 1}"#, "400/10005 /preferLowLatency"),
+        ] {
+            assert_eq!(new_input(body).unwrap_err(), why, "{body}");
+            let update = InputUpdate::parse(body.as_bytes()).map_err(fault);
+            assert_eq!(update.unwrap_err(), why, "{body}");
+        }
+        assert_eq!(
+            fault(NewInput::parse(b"{\"meta\": {\"a\": \"\xff\"}}").unwrap_err()),
+            "400/10005 "
+        );
+    }
+
+    #[test]
+    fn fields_that_are_not_served_are_accepted() {
+        for body in [
+            r#"{"recording": {"mode": "automatic", "allowedOrigins": null}}"#,
+            r#"{"recording": null, "defaultCreator": null, "deleteRecordingAfterDays": null}"#,
+            r#"{"deleteRecordingAfterDays": 45.0, "preferLowLatency": true}"#,
+            r#"{"defaultCreator": "me", "deleteRecordingAfterDays": 45}"#,
+        ] {
+            assert!(new_input(body).is_ok(), "{body}");
+        }
+    }
+
+    #[test]
+    fn an_output_needs_url_and_key() {
+        let output = new_output(r#"{"url": "rtmps://h:443/a?b=1", "streamKey": " k?a=1&b=/ "}"#);
+        let output = output.unwrap();
+        assert_eq!(output.url.as_str(), "rtmps://h:443/a?b=1");
+        assert_eq!(output.stream_key.expose(), " k?a=1&b=/ ");
+        assert!(output.enabled);
+        assert!(new_output(r#"{"url": "rtmp://h/a", "streamKey": ""}"#).is_ok());
+        for (body, why) in [
+            ("", "400/10005 /url"),
+            (r#"{"streamKey": "k"}"#, "400/10005 /url"),
+            (r#"{"url": "rtmp://h/a"}"#, "400/10005 /streamKey"),
+            (r#"{"url": null, "streamKey": "k"}"#, "400/10005 /url"),
+            (
+                r#"{"url": "srt://h/a", "streamKey": "k"}"#,
+                "400/10005 /url",
+            ),
+            (
+                r#"{"url": "https://h/a", "streamKey": "k"}"#,
+                "400/10005 /url",
+            ),
+            (
+                r#"{"url": "rtmp://u:p@h/a", "streamKey": "k"}"#,
+                "400/10005 /url",
+            ),
+            (
+                r#"{"url": "rtmp://h/a", "streamKey": 1}"#,
+                "400/10005 /streamKey",
+            ),
+            (
+                r#"{"url": "rtmp://h/a", "streamKey": "a\n"}"#,
+                "400/10005 /streamKey",
+            ),
+            (
+                r#"{"url": "rtmp://h/a", "streamKey": "k", "enabled": 0}"#,
+                "400/10005 /enabled",
+            ),
+        ] {
+            assert_eq!(new_output(body).unwrap_err(), why, "{body}");
+        }
+    }
+
+    #[test]
+    fn an_update_of_an_output_switches_it() {
+        let enabled = |body: &str| {
+            OutputUpdate::parse(body.as_bytes())
+                .map(|update| update.enabled)
+                .map_err(fault)
+        };
+        assert_eq!(enabled(r#"{"enabled": false}"#), Ok(Some(false)));
+        assert_eq!(enabled("{}"), Ok(None));
+        assert_eq!(
+            enabled(r#"{"url": "rtmp://h/a"}"#),
+            Err("400/10005 /url".into())
+        );
+        assert_eq!(
+            enabled(r#"{"streamKey": "k"}"#),
+            Err("400/10005 /streamKey".into())
+        );
+    }
+
+    #[test]
+    fn no_message_repeats_a_secret() {
+        for body in [
+            r#"{"url": "rtmp://u:hunter2@h/a", "streamKey": "k"}"#,
+            r#"{"url": "rtmp://h/a", "streamKey": "hunter2\n"}"#,
+            r#"{"url": "rtmp://h/a", "streamKey": ["hunter2"]}"#,
+            r#"{"url": "rtmp://h/a", "streamKey": "hunter2"#,
+        ] {
+            let failure = NewOutput::parse(body.as_bytes()).unwrap_err();
+            assert!(!format!("{failure:?}").contains("hunter2"), "{body}");
+        }
+    }
+
+    #[test]
+    fn bounds_hold_at_their_edges() {
+        let key = |length: usize| {
+            new_output(&format!(
+                r#"{{"url": "rtmp://h/a", "streamKey": "{}"}}"#,
+                "k".repeat(length)
+            ))
+        };
+        assert!(key(MAX_OUTPUT_KEY_BYTES).is_ok());
+        assert_eq!(
+            key(MAX_OUTPUT_KEY_BYTES + 1).unwrap_err(),
+            "400/10005 /streamKey"
+        );
+
+        let meta = |length: usize| {
+            new_input(&format!(
+                r#"{{"meta":{{"a":"{}"}}}}"#,
+                "a".repeat(length - 8)
+            ))
+        };
+        assert_eq!(meta(MAX_META_BYTES).unwrap().meta.len(), MAX_META_BYTES);
+        assert_eq!(meta(MAX_META_BYTES + 1).unwrap_err(), "400/10005 /meta");
+
+        let body = |length: usize| new_input(&format!(r#"{{"a":"{}"}}"#, "a".repeat(length - 8)));
+        assert!(body(MAX_BODY_BYTES).is_ok());
+        assert_eq!(body(MAX_BODY_BYTES + 1).unwrap_err(), "413/10413 ");
+
+        let deep = |depth: usize| {
+            let (open, close) = ("[".repeat(depth - 2), "]".repeat(depth - 2));
+            new_input(&format!(r#"{{"meta":{{"a":{open}{close}}}}}"#))
+        };
+        assert!(deep(127).is_ok());
+        assert_eq!(deep(128).unwrap_err(), "400/10005 ");
+
+        let fields = |number| {
+            let fields: Vec<String> = (0..number).map(|n| format!(r#""{n}":0"#)).collect();
+            new_input(&format!("{{{}}}", fields.join(",")))
+        };
+        assert!(fields(MAX_FIELDS).is_ok());
+        assert_eq!(fields(MAX_FIELDS + 1).unwrap_err(), "400/10005 ");
+    }
+}

@@ -341,8 +341,8 @@ mod tests {
             (format!("{inputs}/"), "404/10003"),
             (format!("{inputs}/{}", INPUT.to_uppercase()), "404/10003"),
             (format!("{inputs}/nonsense/outputs"), "404/10003"),
-            (format!("/relay/v1/nodes/A/link"), "404/7003"),
-            (format!("/relay/v1/nodes/a/other"), "404/7003"),
+            ("/relay/v1/nodes/A/link".into(), "404/7003"),
+            ("/relay/v1/nodes/a/other".into(), "404/7003"),
         ] {
             let failure = Route::parse("GET", &path).unwrap_err();
             assert_eq!(failure.to_string(), why, "{path}");

@@ -1,6 +1,6 @@
 //! Statements that read.
 
-use shared::id::{AccountId, InputUid};
+use shared::id::{AccountId, InputUid, OutputUid};
 
 use super::{
     API_GUARD, GuardRow, INPUT, InputRow, LIST_INPUTS, OUTPUTS, OutputRow, Param, RELAY_GUARD,
@@ -108,6 +108,10 @@ impl Wanted {
             Statement::new(INPUT, [Param::text(input)]),
             Statement::new(OUTPUTS, [Param::text(input)]),
         ]
+    }
+
+    pub(crate) fn output(&self, uid: OutputUid) -> Option<&OutputRow> {
+        self.outputs.iter().find(|row| row.uid == uid)
     }
 
     /// Reads the rows of [`batch`](Self::batch), whose first statement is at `index`.

@@ -16,12 +16,6 @@ macro_rules! input_is_older {
     };
 }
 
-macro_rules! input_is_at {
-    () => {
-        "EXISTS (SELECT 1 FROM live_inputs WHERE uid = ?3 AND account_id = ?2 AND rev = ?4)"
-    };
-}
-
 /// Token by hash, if it is good. `?1` hash.
 pub(crate) const TOKEN: &str =
     "SELECT id, account_id, kind FROM tokens WHERE hash = ?1 AND revoked IS NULL";
@@ -88,29 +82,32 @@ pub(crate) const CREATE_OUTPUT: &str = concat!(
     RETURNING uid"
 );
 
-/// Moves the input to the change's `rev`, if it has the output. `?5` output.
-pub(crate) const TOUCH_INPUT: &str = concat!(
-    "UPDATE live_inputs SET rev = ?4
-    WHERE uid = ?3 AND account_id = ?2 AND rev < ?4 AND ",
-    api_token_is_good!(),
-    " AND EXISTS (SELECT 1 FROM outputs WHERE uid = ?5 AND input_uid = ?3)
-    RETURNING uid"
-);
-
-/// Only after [`TOUCH_INPUT`] took effect. `?5` output, `?6` enabled or NULL, `?7` now.
+/// `?5` output, `?6` enabled or NULL, `?7` now.
 pub(crate) const UPDATE_OUTPUT: &str = concat!(
     "UPDATE outputs SET enabled = coalesce(?6, enabled), modified = ?7
     WHERE uid = ?5 AND input_uid = ?3 AND ",
-    input_is_at!(),
+    input_is_older!(),
     " AND ",
-    api_token_is_good!()
+    api_token_is_good!(),
+    " RETURNING uid"
 );
 
-/// Only after [`TOUCH_INPUT`] took effect. `?5` output.
+/// `?5` output.
 pub(crate) const DELETE_OUTPUT: &str = concat!(
     "DELETE FROM outputs WHERE uid = ?5 AND input_uid = ?3 AND ",
-    input_is_at!(),
+    input_is_older!(),
     " AND ",
+    api_token_is_good!(),
+    " RETURNING uid"
+);
+
+/// After a change of an output: moves its input to the change's `rev`.
+///
+/// Whether there was such an output cannot be told any more once it is deleted. Should there have
+/// been none, a `rev` is skipped, which nobody sees.
+pub(crate) const ADVANCE_INPUT: &str = concat!(
+    "UPDATE live_inputs SET rev = ?4
+    WHERE uid = ?3 AND account_id = ?2 AND rev < ?4 AND ",
     api_token_is_good!()
 );
 
