@@ -1,0 +1,347 @@
+//! Every change is made whole by one batch, or not at all.
+
+use control_core::auth::{TokenHash, TokenId, TokenRecord};
+use control_core::change::{Change, ChangeRequest, Limits, Outcome, Refusal};
+use control_core::sql::{
+    InputRead, ListedRow, PublishCheck, Results, Wanted, list_inputs, token_by_hash,
+};
+use shared::id::AccountId;
+use shared::secret::Secret;
+use shared::time::Timestamp;
+
+use crate::database::*;
+
+fn changed(outcome: Outcome) -> Wanted {
+    match outcome {
+        Outcome::Changed(wanted) => wanted,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn refusal(outcome: Outcome) -> Refusal {
+    match outcome {
+        Outcome::Refused(refusal, _) => refusal,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A database with input 1 (at rev 1) and its output 1 (which moved it to rev 2).
+fn with_output() -> Database {
+    let database = Database::new();
+    changed(database.change(1, &create_input(1)));
+    changed(database.change(2, &create_output(1, 1)));
+    database
+}
+
+/// Every change that could be made to that database under rev 3.
+fn every_change() -> [ChangeRequest; 6] {
+    [
+        create_input(2),
+        create_output(1, 2),
+        delete_input(1),
+        delete_output(1, 1),
+        enable_input(1, false),
+        enable_output(1, 1, false),
+    ]
+}
+
+#[test]
+fn a_life_from_creation_to_deletion() {
+    let database = Database::new();
+    let made = changed(database.change(1, &create_input(1)));
+    let row = made.input.unwrap();
+    assert_eq!((row.uid, row.account, row.rev), (input(1), account(), 1));
+    assert_eq!(row.meta, r#"{"name":"test stream 1"}"#);
+    assert!(row.enabled);
+    assert_eq!(row.created, row.modified);
+    assert_eq!(row.created.to_string(), "2025-12-01T01:08:50.72217Z");
+    assert_eq!(made.outputs, []);
+
+    changed(database.change(2, &create_output(1, 9)));
+    let both = changed(database.change(3, &create_output(1, 8)));
+    let order: Vec<_> = both.outputs.iter().map(|row| row.uid).collect();
+    assert_eq!(order, [output(9), output(8)], "in the order of creation");
+    assert_eq!(both.input.unwrap().rev, 3);
+
+    let off = changed(database.change(4, &enable_output(1, 9, false)));
+    assert_eq!(
+        off.outputs
+            .iter()
+            .map(|row| row.enabled)
+            .collect::<Vec<_>>(),
+        [false, true]
+    );
+    let one = changed(database.change(5, &delete_output(1, 9)));
+    assert_eq!(one.outputs.len(), 1);
+
+    let mut update = enable_input(1, false);
+    update.now = Timestamp::from_micros(1_764_551_330_722_171);
+    let off = changed(database.change(6, &update)).input.unwrap();
+    assert!(!off.enabled && off.modified > off.created);
+    assert_eq!(off.meta, r#"{"name":"test stream 1"}"#);
+    let renamed = Change::UpdateInput {
+        meta: Some("{}".into()),
+        enabled: None,
+    };
+    let renamed = changed(database.change(7, &request(1, renamed)))
+        .input
+        .unwrap();
+    assert_eq!((renamed.meta.as_str(), renamed.enabled), ("{}", false));
+
+    assert_eq!(
+        changed(database.change(8, &delete_input(1))),
+        Wanted::default()
+    );
+    assert_eq!(
+        database.number("SELECT count(*) FROM outputs"),
+        0,
+        "cascade"
+    );
+}
+
+#[test]
+fn the_51st_output_is_refused() {
+    let database = Database::new();
+    changed(database.change(1, &create_input(1)));
+    for n in 1..=50 {
+        changed(database.change(u64::from(n) + 1, &create_output(1, n)));
+    }
+    let before = database.dump();
+    assert_eq!(
+        refusal(database.change(52, &create_output(1, 51))),
+        Refusal::TooManyOutputs(50)
+    );
+    assert_eq!(database.dump(), before);
+    changed(database.change(53, &delete_output(1, 7)));
+    changed(database.change(54, &create_output(1, 51)));
+}
+
+#[test]
+fn an_input_too_many_is_refused() {
+    let database = Database::new();
+    let other = AccountId::from_random([0xb; 16]);
+    database.add_account(other, "other");
+    let within = |n| ChangeRequest {
+        limits: Limits {
+            inputs_per_account: 2,
+            outputs_per_input: 50,
+        },
+        ..create_input(n)
+    };
+    changed(database.change(1, &within(1)));
+    changed(database.change(1, &within(2)));
+    let before = database.dump();
+    assert_eq!(
+        refusal(database.change(1, &within(3))),
+        Refusal::TooManyInputs(2)
+    );
+    assert_eq!(database.dump(), before);
+    let elsewhere = ChangeRequest {
+        token: TokenId("other".into()),
+        account: other,
+        ..within(3)
+    };
+    changed(database.change(1, &elsewhere));
+}
+
+#[test]
+fn a_token_that_is_not_good_changes_nothing() {
+    let other = AccountId::from_random([0xb; 16]);
+    for token in [API_TOKEN, RELAY_TOKEN, "other", "unknown"] {
+        let database = with_output();
+        database.add_account(other, "other");
+        if token == API_TOKEN {
+            database.revoke(API_TOKEN);
+        }
+        let before = database.dump();
+        for change in every_change() {
+            let change = ChangeRequest {
+                token: TokenId(token.into()),
+                ..change
+            };
+            assert_eq!(
+                refusal(database.change(3, &change)),
+                Refusal::TokenRevoked,
+                "{token}: {change:?}"
+            );
+        }
+        assert_eq!(database.dump(), before);
+    }
+}
+
+#[test]
+fn another_accounts_input_does_not_exist() {
+    let other = AccountId::from_random([0xb; 16]);
+    let database = with_output();
+    database.add_account(other, "other");
+    let before = database.dump();
+    for change in every_change() {
+        if matches!(change.change, Change::CreateInput { .. }) {
+            continue;
+        }
+        let change = ChangeRequest {
+            token: TokenId("other".into()),
+            account: other,
+            ..change
+        };
+        assert_eq!(refusal(database.change(3, &change)), Refusal::NoSuchInput);
+    }
+    assert_eq!(database.dump(), before);
+}
+
+#[test]
+fn what_is_not_there_cannot_be_changed() {
+    let database = with_output();
+    changed(database.change(1, &create_input(3)));
+    let before = database.dump();
+    for (rev, (change, why)) in (3..).zip([
+        (create_output(2, 2), Refusal::NoSuchInput),
+        (delete_input(2), Refusal::NoSuchInput),
+        (enable_input(2, false), Refusal::NoSuchInput),
+        (delete_output(2, 1), Refusal::NoSuchInput),
+        (delete_output(1, 2), Refusal::NoSuchOutput),
+        (enable_output(1, 2, false), Refusal::NoSuchOutput),
+        // Output 1 exists, but belongs to input 1.
+        (delete_output(3, 1), Refusal::NoSuchOutput),
+        (enable_output(3, 1, false), Refusal::NoSuchOutput),
+    ]) {
+        assert_eq!(refusal(database.change(rev, &change)), why, "{change:?}");
+    }
+    assert_eq!(database.dump(), before);
+}
+
+#[test]
+fn a_change_that_is_too_old_does_nothing() {
+    for change in every_change() {
+        if matches!(change.change, Change::CreateInput { .. }) {
+            continue;
+        }
+        let database = with_output();
+        changed(database.change(7, &create_output(1, 3)));
+        let before = database.dump();
+        for rev in [3, 7] {
+            assert_eq!(
+                database.change(rev, &change),
+                Outcome::Behind(7),
+                "{change:?}"
+            );
+        }
+        assert_eq!(database.dump(), before);
+    }
+}
+
+#[test]
+fn a_batch_that_fails_half_way_does_nothing() {
+    for change in every_change() {
+        let database = with_output();
+        database.execute(
+            "CREATE TRIGGER i AFTER INSERT ON live_inputs BEGIN SELECT raise(ABORT, ''); END;
+            CREATE TRIGGER u AFTER UPDATE ON live_inputs BEGIN SELECT raise(ABORT, ''); END;
+            CREATE TRIGGER d AFTER DELETE ON outputs BEGIN SELECT raise(ABORT, ''); END;",
+        );
+        let before = database.dump();
+        assert!(database.run(&change.batch(3)).is_err(), "{change:?}");
+        assert_eq!(database.dump(), before);
+    }
+}
+
+#[test]
+fn an_account_takes_everything_with_it() {
+    let database = with_output();
+    database.execute("DELETE FROM accounts");
+    for table in ["live_inputs", "outputs", "tokens WHERE kind = 'api'"] {
+        assert_eq!(database.number(&format!("SELECT count(*) FROM {table}")), 0);
+    }
+}
+
+#[test]
+fn lists_are_in_order_and_of_one_account() {
+    let database = Database::new();
+    for (n, micros) in [(1, 30), (2, 10), (3, 20)] {
+        let change = ChangeRequest {
+            now: Timestamp::from_micros(micros),
+            ..create_input(n)
+        };
+        changed(database.change(1, &change));
+    }
+    let list = |account| {
+        let results = database.run(&[list_inputs(account)]).unwrap();
+        let rows: Vec<ListedRow> = results.rows(0).unwrap();
+        rows.into_iter().map(|row| row.uid).collect::<Vec<_>>()
+    };
+    assert_eq!(list(account()), [input(2), input(3), input(1)]);
+    assert_eq!(list(AccountId::from_random([0xb; 16])), []);
+}
+
+#[test]
+fn secrets_are_read_only_with_a_good_token() {
+    let database = with_output();
+    let read = InputRead {
+        token: TokenId(API_TOKEN.into()),
+        account: account(),
+        input: input(1),
+    };
+    let outcome = |read: &InputRead| {
+        let results = database.run(&read.batch()).unwrap();
+        read.outcome(&results).unwrap()
+    };
+    let (row, outputs) = outcome(&read).unwrap();
+    assert_eq!((row.uid, outputs.len()), (input(1), 1));
+    let unknown = InputRead {
+        input: input(2),
+        ..read.clone()
+    };
+    assert_eq!(outcome(&unknown).unwrap_err(), Refusal::NoSuchInput);
+
+    let other = AccountId::from_random([0xb; 16]);
+    database.add_account(other, "other");
+    let foreign = InputRead {
+        token: TokenId("other".into()),
+        account: other,
+        input: input(1),
+    };
+    assert_eq!(outcome(&foreign).unwrap_err(), Refusal::NoSuchInput);
+    database.revoke(API_TOKEN);
+    assert_eq!(outcome(&read).unwrap_err(), Refusal::TokenRevoked);
+}
+
+#[test]
+fn a_node_reads_with_a_relay_token_only() {
+    let database = with_output();
+    let outcome = |token: &str, n| {
+        let check = PublishCheck {
+            token: TokenId(token.into()),
+            input: input(n),
+        };
+        let results = database.run(&check.batch()).unwrap();
+        check.outcome(&results).unwrap()
+    };
+    let wanted = outcome(RELAY_TOKEN, 1).unwrap();
+    let row = wanted.input.unwrap();
+    assert!(keyring().matches(&stream_key(1), &row.key_hash));
+    assert_eq!(outcome(RELAY_TOKEN, 2), Ok(Wanted::default()));
+    assert_eq!(outcome(API_TOKEN, 1), Err(Refusal::TokenRevoked));
+    database.revoke(RELAY_TOKEN);
+    assert_eq!(outcome(RELAY_TOKEN, 1), Err(Refusal::TokenRevoked));
+}
+
+#[test]
+fn a_token_is_found_by_its_hash_until_it_is_revoked() {
+    let database = Database::new();
+    let hash = TokenHash::of(&Secret::new("the token"));
+    database.execute(&format!(
+        "UPDATE tokens SET hash = '{}' WHERE id = '{API_TOKEN}'",
+        hash.as_str()
+    ));
+    let found = || {
+        let results = database.run(&[token_by_hash(&hash)]).unwrap();
+        results.first::<TokenRecord>(0).unwrap()
+    };
+    let record = found().unwrap();
+    assert_eq!(
+        (record.id.0.as_str(), record.account),
+        (API_TOKEN, Some(account()))
+    );
+    database.revoke(API_TOKEN);
+    assert_eq!(found(), None);
+}

@@ -1,0 +1,236 @@
+//! A database with the migrations applied, one account, and a token of each kind.
+
+use control_core::auth::TokenId;
+use control_core::change::{Change, ChangeRequest, Limits, Outcome};
+use control_core::keys::{Keyring, Place};
+use control_core::sql::{Param, Results, RowError, Statement};
+use rusqlite::types::{Value as Sql, ValueRef};
+use rusqlite::{Connection, params_from_iter};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use shared::id::{AccountId, InputUid, OutputUid};
+use shared::secret::Secret;
+use shared::stream_key::StreamKey;
+use shared::time::Timestamp;
+
+pub(crate) const API_TOKEN: &str = "api";
+pub(crate) const RELAY_TOKEN: &str = "relay";
+
+pub(crate) struct Database {
+    connection: Connection,
+}
+
+impl Database {
+    pub(crate) fn new() -> Self {
+        let connection = Connection::open_in_memory().unwrap();
+        connection
+            .execute_batch("PRAGMA foreign_keys = ON")
+            .unwrap();
+        connection
+            .execute_batch(include_str!("../../../migrations/0001_live_inputs.sql"))
+            .unwrap();
+        let database = Self { connection };
+        database.add_account(account(), API_TOKEN);
+        database.execute(&format!(
+            "INSERT INTO tokens VALUES ('{RELAY_TOKEN}', 'hash of relay', NULL, 'relay', '', 0, NULL)"
+        ));
+        database
+    }
+
+    pub(crate) fn add_account(&self, account: AccountId, token: &str) {
+        self.execute(&format!(
+            "INSERT INTO accounts VALUES ('{account}', '', 0);
+            INSERT INTO tokens VALUES ('{token}', 'hash of {token}', '{account}', 'api', '', 0, NULL)"
+        ));
+    }
+
+    pub(crate) fn revoke(&self, token: &str) {
+        self.execute(&format!(
+            "UPDATE tokens SET revoked = 1 WHERE id = '{token}'"
+        ));
+    }
+
+    pub(crate) fn execute(&self, sql: &str) {
+        self.connection.execute_batch(sql).unwrap();
+    }
+
+    /// A single number.
+    pub(crate) fn number(&self, sql: &str) -> i64 {
+        self.connection
+            .query_row(sql, [], |row| row.get(0))
+            .unwrap()
+    }
+
+    /// All that anybody can see of all tables, to tell whether anything changed.
+    pub(crate) fn dump(&self) -> String {
+        let tables = ["accounts", "tokens", "live_inputs", "outputs"];
+        let statements = tables.map(|table| match table {
+            "accounts" => "SELECT * FROM accounts",
+            "tokens" => "SELECT * FROM tokens",
+            "live_inputs" => {
+                "SELECT uid, account_id, meta, enabled, key_hash, key_sealed, created, modified
+                FROM live_inputs"
+            }
+            _ => "SELECT * FROM outputs",
+        });
+        let rows = statements.map(|sql| {
+            self.run(&[Statement {
+                sql,
+                params: Vec::new(),
+            }])
+            .unwrap()
+            .0
+        });
+        format!("{rows:?}")
+    }
+
+    /// Runs a batch as D1 does: one transaction, numbers bound and answered as doubles.
+    pub(crate) fn run(&self, batch: &[Statement]) -> rusqlite::Result<Rows> {
+        let transaction = self.connection.unchecked_transaction()?;
+        let mut answers = Vec::new();
+        for Statement { sql, params } in batch {
+            let mut statement = transaction.prepare(sql)?;
+            assert_eq!(statement.parameter_count(), params.len(), "{sql}");
+            let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
+            let values = params_from_iter(params.iter().map(|param| match param {
+                Param::Integer(number) => Sql::Real(*number as f64),
+                Param::Null => Sql::Null,
+                Param::Text(text) => Sql::Text(text.clone()),
+            }));
+            let rows = statement.query_map(values, |row| {
+                let mut object = Map::new();
+                for (index, name) in names.iter().enumerate() {
+                    let value = match row.get_ref(index)? {
+                        ValueRef::Null => Value::Null,
+                        ValueRef::Integer(number) => Value::from(number as f64),
+                        ValueRef::Real(number) => Value::from(number),
+                        ValueRef::Text(text) => std::str::from_utf8(text).unwrap().into(),
+                        ValueRef::Blob(_) => panic!("no column holds bytes"),
+                    };
+                    object.insert(name.clone(), value);
+                }
+                Ok(Value::Object(object))
+            })?;
+            answers.push(rows.collect::<rusqlite::Result<_>>()?);
+        }
+        transaction.commit()?;
+        Ok(Rows(answers))
+    }
+
+    /// Makes a change under `rev`.
+    pub(crate) fn change(&self, rev: u64, request: &ChangeRequest) -> Outcome {
+        let results = self.run(&request.batch(rev)).unwrap();
+        request.outcome(rev, &results).unwrap()
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Rows(pub(crate) Vec<Vec<Value>>);
+
+impl Results for Rows {
+    fn rows<T: DeserializeOwned>(&self, index: usize) -> Result<Vec<T>, RowError> {
+        let wrong = RowError { statement: index };
+        let rows = self.0.get(index).ok_or(wrong)?;
+        rows.iter()
+            .map(|row| serde_json::from_value(row.clone()).map_err(|_| wrong))
+            .collect()
+    }
+}
+
+pub(crate) fn account() -> AccountId {
+    AccountId::from_random([0xa; 16])
+}
+
+pub(crate) fn input(n: u8) -> InputUid {
+    InputUid::from_random([n; 16])
+}
+
+pub(crate) fn output(n: u8) -> OutputUid {
+    OutputUid::from_random([n; 16])
+}
+
+pub(crate) fn keyring() -> Keyring {
+    Keyring::parse(&format!("1:{}", "0a".repeat(32))).unwrap()
+}
+
+pub(crate) fn stream_key(n: u8) -> StreamKey {
+    StreamKey::from_random(input(n), [n; 16])
+}
+
+pub(crate) fn request(n: u8, change: Change) -> ChangeRequest {
+    ChangeRequest {
+        token: TokenId(API_TOKEN.into()),
+        account: account(),
+        input: input(n),
+        now: Timestamp::from_micros(1_764_551_330_722_170),
+        limits: Limits::default(),
+        change,
+    }
+}
+
+pub(crate) fn create_input(n: u8) -> ChangeRequest {
+    let key = stream_key(n);
+    let sealed = keyring()
+        .seal(
+            &Place::input_key(account(), input(n)),
+            [n; 12],
+            &key.expose(),
+        )
+        .unwrap();
+    request(
+        n,
+        Change::CreateInput {
+            meta: r#"{"name":"test stream 1"}"#.into(),
+            enabled: true,
+            key_hash: keyring().hash(&key).unwrap(),
+            key_sealed: sealed,
+        },
+    )
+}
+
+pub(crate) fn create_output(n: u8, uid: u8) -> ChangeRequest {
+    let sealed = keyring()
+        .seal(
+            &Place::output_key(account(), output(uid)),
+            [uid; 12],
+            &Secret::new(format!("secret {uid}")),
+        )
+        .unwrap();
+    request(
+        n,
+        Change::CreateOutput {
+            uid: output(uid),
+            url: "rtmp://a.rtmp.youtube.com/live2".into(),
+            key_sealed: sealed,
+            enabled: true,
+        },
+    )
+}
+
+pub(crate) fn delete_input(n: u8) -> ChangeRequest {
+    request(n, Change::DeleteInput)
+}
+
+pub(crate) fn delete_output(n: u8, uid: u8) -> ChangeRequest {
+    request(n, Change::DeleteOutput { uid: output(uid) })
+}
+
+pub(crate) fn enable_input(n: u8, enabled: bool) -> ChangeRequest {
+    request(
+        n,
+        Change::UpdateInput {
+            meta: None,
+            enabled: Some(enabled),
+        },
+    )
+}
+
+pub(crate) fn enable_output(n: u8, uid: u8, enabled: bool) -> ChangeRequest {
+    request(
+        n,
+        Change::UpdateOutput {
+            uid: output(uid),
+            enabled: Some(enabled),
+        },
+    )
+}

@@ -1,0 +1,12 @@
+//! The control plane's rules against a real SQLite, which is what D1 is.
+
+#[cfg(test)]
+mod changes;
+#[cfg(test)]
+mod database;
+#[cfg(test)]
+mod examples;
+#[cfg(test)]
+mod live_input;
+#[cfg(test)]
+mod node_link;

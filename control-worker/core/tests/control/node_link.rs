@@ -1,0 +1,415 @@
+//! The relay node's object: what it keeps, sends, repeats and asks.
+
+use control_core::keys::Keyring;
+use control_core::live_input::{Ask, Ending};
+use control_core::node_link::{Handed, NodeState, Via};
+use shared::id::Instance;
+use shared::link::{
+    Applied, Event, LINK_VERSION, Owner, Report, Snapshot, Target, WantedOutput, What, Wish,
+};
+use shared::secret::Secret;
+use shared::time::Timestamp;
+
+use crate::database::{input, keyring, output};
+
+const NOTHING: [u64; 0] = [];
+
+struct Node {
+    state: NodeState,
+    keyring: Keyring,
+    nonce: u8,
+}
+
+impl Node {
+    fn new() -> Self {
+        Self {
+            state: NodeState::load("a".parse().unwrap(), []),
+            keyring: keyring(),
+            nonce: 0,
+        }
+    }
+
+    /// Hands a snapshot over, and says which one must be pushed to whom.
+    fn hand(&mut self, snapshot: Snapshot, via: Via, now: Timestamp) -> Option<Option<Instance>> {
+        self.nonce += 1;
+        let handed = Handed {
+            snapshot: snapshot.clone(),
+            via,
+        };
+        let push = self
+            .state
+            .hand(handed, &self.keyring, [self.nonce; 12], now)
+            .unwrap();
+        push.map(|push| {
+            assert_eq!(push.snapshot, snapshot);
+            push.except
+        })
+    }
+
+    fn reconciled(&mut self, report: &Report, now: Timestamp) -> Vec<u64> {
+        let answer = self.state.reconciliation(report, &self.keyring, now);
+        answer.snapshots.iter().map(|s| s.rev).collect()
+    }
+
+    fn due(&mut self, now: Timestamp) -> Vec<u64> {
+        let due = self.state.due(&self.keyring, now);
+        due.iter().map(|snapshot| snapshot.rev).collect()
+    }
+
+    /// The same object after an eviction, and what it had stored.
+    fn evicted(mut self) -> (Self, Vec<(String, String)>) {
+        let stored = self.state.take_changes().put;
+        self.state = NodeState::load("a".parse().unwrap(), stored.clone());
+        (self, stored)
+    }
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_micros(1_764_551_330_000_000 + seconds * 1_000_000)
+}
+
+fn instance(n: u8) -> Instance {
+    Instance::from_random([n; 16])
+}
+
+fn owner(node: &str, n: u8) -> Option<Owner> {
+    Some(Owner {
+        node: node.parse().unwrap(),
+        instance: instance(n),
+    })
+}
+
+fn snapshot(n: u8, rev: u64, epoch: u64, owner: Option<Owner>) -> Snapshot {
+    Snapshot {
+        input: input(n),
+        rev,
+        epoch,
+        owner,
+        wish: Wish::Relay {
+            outputs: vec![WantedOutput {
+                uid: output(n),
+                enabled: true,
+                target: Target::Rtmp {
+                    url: "rtmp://example.com/live".into(),
+                    stream_key: Secret::new("hunter2"),
+                },
+            }],
+        },
+    }
+}
+
+fn report(n: u8, revs: &[(u8, u64)], ended: &[(u64, u8, u64)]) -> Report {
+    Report {
+        version: LINK_VERSION,
+        instance: instance(n),
+        revs: revs.iter().map(|&(n, rev)| (input(n), rev)).collect(),
+        events: ended
+            .iter()
+            .map(|&(sequence, n, epoch)| Event {
+                sequence,
+                input: input(n),
+                epoch,
+                what: What::Ended,
+            })
+            .collect(),
+    }
+}
+
+fn applied(n: u8, rev: u64) -> Applied {
+    Applied {
+        input: input(n),
+        rev,
+        unsupported: Vec::new(),
+    }
+}
+
+#[test]
+fn a_push_is_repeated_until_it_is_acknowledged() {
+    let mut node = Node::new();
+    node.hand(snapshot(1, 1, 1, owner("a", 1)), Via::PublishAnswer, at(0));
+    assert_eq!(
+        node.hand(snapshot(1, 2, 1, owner("a", 1)), Via::Push, at(0)),
+        Some(None)
+    );
+    assert_eq!(node.due(at(0)), NOTHING, "not at once");
+    let mut times = Vec::new();
+    for second in 0..120 {
+        if node.due(at(second)) == [2] {
+            times.push(second);
+        }
+    }
+    assert_eq!(times, [1, 3, 7, 15, 31, 63, 95], "backs off to 32 s");
+    node.state.applied(instance(1), &applied(1, 1));
+    assert!(
+        node.state.alarm(at(120), true).is_some(),
+        "an older one does not count"
+    );
+    node.state.applied(instance(2), &applied(1, 2));
+    assert!(node.state.alarm(at(120), true).is_some(), "nor another's");
+    assert_eq!(
+        node.state.alarm(at(120), false),
+        None,
+        "no socket, no alarm"
+    );
+    node.state.applied(instance(1), &applied(1, 2));
+    assert_eq!(node.state.alarm(at(120), true), None);
+    assert_eq!(node.due(at(1000)), NOTHING);
+}
+
+#[test]
+fn only_a_higher_rev_is_taken() {
+    let mut node = Node::new();
+    node.hand(snapshot(1, 5, 1, owner("a", 1)), Via::PublishAnswer, at(0));
+    for rev in [4, 5] {
+        let stale = snapshot(1, rev, 1, owner("a", 1));
+        assert_eq!(node.hand(stale, Via::Push, at(0)), None, "{rev}");
+    }
+    let asked = report(1, &[(1, 3)], &[]);
+    assert_eq!(node.state.report(&asked, at(1)), []);
+    assert_eq!(node.reconciled(&asked, at(1)), [5]);
+}
+
+#[test]
+fn a_report_finds_what_is_missing_and_acknowledges_what_is_not() {
+    let mut node = Node::new();
+    for n in 1..=3 {
+        node.hand(snapshot(n, 10, 1, owner("a", 1)), Via::PublishAnswer, at(0));
+    }
+    let told = report(1, &[(1, 9), (2, 10)], &[]);
+    assert_eq!(node.state.report(&told, at(1)), []);
+    // 1 is behind, 2 is not, and 3 may be on its way.
+    let answer = node.state.reconciliation(&told, &node.keyring, at(1));
+    let mut inputs: Vec<_> = answer.snapshots.iter().map(|s| s.input).collect();
+    inputs.sort();
+    assert_eq!(inputs, [input(1), input(3)]);
+    assert_eq!(node.state.alarm(at(1), true), Some(at(1)));
+    let told = report(1, &[(1, 10), (2, 10), (3, 10)], &[]);
+    assert_eq!(node.state.report(&told, at(2)), []);
+    assert_eq!(node.reconciled(&told, at(2)), NOTHING);
+    assert_eq!(node.state.alarm(at(2), true), None);
+}
+
+#[test]
+fn the_objects_of_inputs_are_asked_for_what_is_not_known_here() {
+    let mut node = Node::new();
+    node.hand(snapshot(1, 10, 1, owner("a", 1)), Via::PublishAnswer, at(0));
+    let told = report(1, &[(1, 12), (2, 4)], &[]);
+    let ask = |n, rev| Ask {
+        input: input(n),
+        holder: owner("a", 1).unwrap(),
+        rev,
+    };
+    let asks = node.state.report(&told, at(1));
+    assert!(asks.len() == 2 && asks.contains(&ask(1, 12)) && asks.contains(&ask(2, 4)));
+    // What they answer is in the answer to the report, whoever owns the input.
+    let via = Via::Report(instance(1));
+    assert_eq!(
+        node.hand(snapshot(1, 13, 1, owner("a", 1)), via, at(1)),
+        None
+    );
+    let gone = Snapshot {
+        wish: Wish::Deleted,
+        ..snapshot(2, 5, 1, None)
+    };
+    assert_eq!(node.hand(gone, via, at(1)), None);
+    let mut revs = node.reconciled(&told, at(1));
+    revs.sort_unstable();
+    assert_eq!(revs, [5, 13]);
+    // Once the node has dropped it, nothing is kept of it.
+    node.state.applied(instance(1), &applied(2, 5));
+    let told = report(1, &[(1, 13)], &[]);
+    assert_eq!(node.state.report(&told, at(2)), []);
+    assert_eq!(node.reconciled(&told, at(2)), NOTHING);
+}
+
+#[test]
+fn a_node_that_holds_nothing_is_told_nothing() {
+    let mut node = Node::new();
+    let elsewhere = snapshot(1, 2, 2, owner("b", 2));
+    assert_eq!(node.hand(elsewhere, Via::Push, at(0)), None);
+    assert_eq!(node.state.take_changes().put, []);
+}
+
+#[test]
+fn an_owner_that_lost_is_told_until_it_has_let_go() {
+    let mut node = Node::new();
+    node.hand(snapshot(1, 1, 1, owner("a", 1)), Via::PublishAnswer, at(0));
+    let lost = snapshot(1, 2, 2, owner("b", 2));
+    assert_eq!(node.hand(lost, Via::Push, at(5)), Some(None));
+    assert_eq!(node.due(at(6)), [2]);
+    node.state.applied(instance(1), &applied(1, 2));
+    assert_eq!(node.due(at(100)), NOTHING);
+    let (_, stored) = node.evicted();
+    assert!(!stored.iter().any(|(key, _)| key.starts_with("input:")));
+}
+
+#[test]
+fn events_count_once_whatever_their_order() {
+    let mut node = Node::new();
+    node.hand(snapshot(1, 1, 3, owner("a", 1)), Via::PublishAnswer, at(0));
+    node.hand(snapshot(2, 1, 5, owner("a", 1)), Via::PublishAnswer, at(0));
+    // Epoch 4 of input 2 is an old one.
+    let first = report(1, &[(2, 1)], &[(2, 2, 4), (1, 1, 3)]);
+    node.state.report(&first, at(1));
+    let ending = |n, epoch| Ending {
+        input: input(n),
+        epoch,
+    };
+    assert_eq!(
+        sorted(node.state.endings()),
+        sorted(vec![ending(1, 3), ending(2, 4)])
+    );
+    let answer = node.state.reconciliation(&first, &node.keyring, at(1));
+    assert_eq!(answer.events_through, 2);
+    assert!(
+        node.state.alarm(at(1), false).is_some(),
+        "until their objects know"
+    );
+    for told in node.state.endings() {
+        node.state.told(told);
+    }
+    // The same again, with an older report after it, changes nothing.
+    for again in [&first, &report(1, &[(2, 1)], &[(1, 1, 3)])] {
+        node.state.report(again, at(2));
+        assert_eq!(node.state.endings(), []);
+        let answer = node.state.reconciliation(again, &node.keyring, at(2));
+        assert_eq!(answer.events_through, 2);
+    }
+    // Another instance counts for itself.
+    node.state.report(&report(2, &[], &[(1, 2, 5)]), at(3));
+    assert_eq!(node.state.endings(), [ending(2, 5)]);
+    // Telling of an older end does not settle the newer one.
+    node.state.told(ending(2, 4));
+    assert_eq!(node.state.endings(), [ending(2, 5)]);
+}
+
+#[test]
+fn an_end_makes_room_for_the_next_broadcast() {
+    let mut node = Node::new();
+    node.hand(snapshot(1, 1, 1, owner("a", 1)), Via::PublishAnswer, at(0));
+    node.hand(snapshot(1, 2, 2, owner("a", 1)), Via::PublishAnswer, at(1));
+    // The end of the first broadcast comes after the second has begun.
+    node.state
+        .report(&report(1, &[(1, 2)], &[(1, 1, 1)]), at(2));
+    assert_eq!(
+        node.hand(snapshot(1, 3, 2, owner("a", 1)), Via::Push, at(3)),
+        Some(None)
+    );
+    node.state.report(&report(1, &[], &[(2, 1, 2)]), at(4));
+    let none = report(1, &[], &[]);
+    assert_eq!(node.reconciled(&none, at(5)), NOTHING);
+}
+
+#[test]
+fn a_new_process_takes_over_and_the_old_one_is_told() {
+    let mut node = Node::new();
+    node.hand(snapshot(1, 1, 1, owner("a", 1)), Via::PublishAnswer, at(0));
+    node.hand(snapshot(2, 1, 1, owner("a", 1)), Via::PublishAnswer, at(0));
+    let pushed = node.hand(snapshot(1, 2, 2, owner("a", 2)), Via::PublishAnswer, at(10));
+    assert_eq!(
+        pushed,
+        Some(Some(instance(2))),
+        "to all but the one that is answered"
+    );
+    let old = report(1, &[(1, 1), (2, 1)], &[]);
+    node.state.report(&old, at(20));
+    assert_eq!(node.reconciled(&old, at(20)), [2]);
+
+    // As long as the old one is heard, what it holds is its own.
+    let new = report(2, &[(1, 2)], &[]);
+    node.state.report(&new, at(109));
+    assert_eq!(node.state.endings(), []);
+    node.state.report(&new, at(110));
+    let lost = Ending {
+        input: input(2),
+        epoch: 1,
+    };
+    assert_eq!(node.state.endings(), [lost]);
+    // An old one that comes back does not end what the new one holds.
+    node.state.told(lost);
+    node.state.report(&old, at(300));
+    assert_eq!(node.state.endings(), []);
+}
+
+#[test]
+fn the_last_eight_processes_are_remembered() {
+    let mut node = Node::new();
+    let first = report(1, &[], &[(1, 1, 1)]);
+    for (newer, remembered) in [(8, true), (9, false)] {
+        node.state = NodeState::load("a".parse().unwrap(), []);
+        node.state.report(&first, at(0));
+        for told in node.state.endings() {
+            node.state.told(told);
+        }
+        for n in 2..=newer {
+            node.state.report(&report(n, &[], &[]), at(0));
+        }
+        node.state.report(&first, at(1));
+        assert_eq!(node.state.endings().is_empty(), remembered);
+    }
+}
+
+#[test]
+fn an_eviction_loses_nothing_and_shows_nothing() {
+    let mut node = Node::new();
+    node.hand(snapshot(1, 3, 1, owner("a", 1)), Via::PublishAnswer, at(0));
+    node.state.report(&report(1, &[], &[(4, 2, 1)]), at(1));
+    let (mut node, stored) = node.evicted();
+    assert!(!format!("{stored:?}").contains("hunter2"));
+    assert!(!format!("{stored:?}").contains("example.com"));
+    assert_eq!(node.due(at(2)), [3]);
+    assert_eq!(node.state.endings().len(), 1);
+    let told = report(1, &[(1, 2)], &[(4, 2, 1)]);
+    assert_eq!(
+        node.state
+            .reconciliation(&told, &node.keyring, at(2))
+            .events_through,
+        4
+    );
+}
+
+#[test]
+fn what_does_not_open_is_asked_for_again() {
+    let mut node = Node::new();
+    node.hand(snapshot(1, 3, 1, owner("a", 1)), Via::PublishAnswer, at(0));
+    node.keyring = Keyring::parse(&format!("2:{}", "0b".repeat(32))).unwrap();
+    let told = report(1, &[(1, 2)], &[]);
+    assert_eq!(node.state.report(&told, at(1)), []);
+    assert_eq!(node.reconciled(&told, at(1)), NOTHING);
+    assert_eq!(node.state.report(&told, at(2)).len(), 1);
+}
+
+#[test]
+fn an_answer_fits_one_frame() {
+    let mut node = Node::new();
+    let large = |n| Snapshot {
+        wish: Wish::Relay {
+            outputs: (0..50)
+                .map(|uid| WantedOutput {
+                    uid: output(uid),
+                    enabled: true,
+                    target: Target::Rtmp {
+                        url: format!("rtmp://h/{}", "\"".repeat(2000)),
+                        stream_key: Secret::new("\"".repeat(1000)),
+                    },
+                })
+                .collect(),
+        },
+        ..snapshot(n, 1, 1, owner("a", 1))
+    };
+    for n in 1..=4 {
+        node.hand(large(n), Via::PublishAnswer, at(0));
+    }
+    let none = report(1, &[], &[]);
+    node.state.report(&none, at(0));
+    let answer = node.state.reconciliation(&none, &node.keyring, at(0));
+    let size = serde_json::to_string(&answer).unwrap().len();
+    assert!(size < shared::limits::MAX_LINK_FRAME_BYTES, "{size}");
+    assert_eq!(answer.snapshots.len(), 1);
+    assert_eq!(node.due(at(0)).len(), 3, "the rest is due at once");
+}
+
+fn sorted(mut endings: Vec<Ending>) -> Vec<Ending> {
+    endings.sort_by_key(|ending| ending.input);
+    endings
+}
