@@ -144,6 +144,17 @@ impl Failure {
         )
     }
 
+    /// The path opens a WebSocket, and the request does not ask for one.
+    pub fn upgrade_required() -> Self {
+        Self::new(
+            426,
+            Notice::new(
+                code::BAD_REQUEST,
+                "This path opens a WebSocket: send the headers that ask for one.",
+            ),
+        )
+    }
+
     /// We failed, and would again.
     pub fn internal() -> Self {
         Self::new(
@@ -279,6 +290,7 @@ mod tests {
             Failure::too_many_outputs(1),
             Failure::invalid_token(),
             Failure::forbidden(),
+            Failure::upgrade_required(),
             Failure::internal(),
             Failure::unavailable(),
             Failure::undecided(),

@@ -14,6 +14,7 @@ pub mod failure;
 pub mod keys;
 pub mod live_input;
 pub mod node_link;
+pub mod relay_request;
 pub mod request;
 pub mod route;
 pub mod snapshot;
