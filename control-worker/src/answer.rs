@@ -1,0 +1,37 @@
+//! Answers as HTTP: always JSON, never cached.
+
+use control_core::failure::Failure;
+use serde::Serialize;
+use shared::envelope::Envelope;
+use worker::{Response, ResponseBuilder, Result};
+
+/// A success in the envelope.
+pub(crate) fn success<T: Serialize>(result: Option<T>) -> std::result::Result<Response, Failure> {
+    json(&Envelope::success(result))
+}
+
+/// A success of the link, whose bodies have no envelope.
+pub(crate) fn json<T: Serialize>(body: &T) -> std::result::Result<Response, Failure> {
+    // The error of a serialiser could show what it was given: it is not looked at.
+    let body = serde_json::to_vec(body).map_err(|_| Failure::internal())?;
+    Ok(ResponseBuilder::new().fixed(body))
+}
+
+/// A failure in the envelope.
+pub(crate) fn failure(failure: Failure) -> Result<Response> {
+    let mut builder = ResponseBuilder::new().with_status(failure.status());
+    for (name, value) in failure.headers() {
+        builder = builder.with_header(name, value)?;
+    }
+    builder.from_json(&failure.into_envelope())
+}
+
+/// Puts the headers on an answer that all answers carry.
+pub(crate) fn finish(mut response: Response, request_id: &str) -> Result<Response> {
+    let headers = response.headers_mut();
+    headers.set("content-type", "application/json")?;
+    headers.set("cache-control", "no-store")?;
+    headers.set("x-content-type-options", "nosniff")?;
+    headers.set("x-request-id", request_id)?;
+    Ok(response)
+}

@@ -1,0 +1,78 @@
+//! `/live_inputs/:input/outputs`: what the API does with outputs.
+
+use control_core::answer as shown;
+use control_core::change::{Change, ChangeAnswer};
+use control_core::failure::Failure;
+use control_core::request::{NewOutput, OutputUpdate};
+use control_core::sql::OutputRow;
+use shared::id::{InputUid, OutputUid};
+use worker::{Request, Response};
+
+use crate::{Caller, answer, body, live_inputs, log, random, settings};
+
+/// `GET /live_inputs/:input/outputs`
+pub(crate) async fn list(caller: &Caller<'_>, input: InputUid) -> Result<Response, Failure> {
+    let (_, rows) = live_inputs::read(caller, input).await?;
+    let keyring = settings::keyring(caller.env)?;
+    let show = |row| shown::output(row, caller.account, &keyring);
+    let outputs: Result<Vec<_>, _> = rows.into_iter().map(show).collect();
+    answer::success(Some(outputs?))
+}
+
+/// `POST /live_inputs/:input/outputs`
+pub(crate) async fn create(
+    caller: &Caller<'_>,
+    input: InputUid,
+    request: &mut Request,
+) -> Result<Response, Failure> {
+    let body = NewOutput::parse(&body::read(request).await?)?;
+    let (uid, nonce) = draw_uid().map_err(log::internal("drawing random bytes"))?;
+    let uid = OutputUid::from_random(uid);
+    let keyring = settings::keyring(caller.env)?;
+    let change = Change::create_output(body, caller.account, uid, nonce, &keyring)
+        .map_err(log::internal("sealing an output's key"))?;
+    changed(caller, input, change).await
+}
+
+/// `PUT /live_inputs/:input/outputs/:output`
+pub(crate) async fn update(
+    caller: &Caller<'_>,
+    input: InputUid,
+    uid: OutputUid,
+    request: &mut Request,
+) -> Result<Response, Failure> {
+    let OutputUpdate { enabled } = OutputUpdate::parse(&body::read(request).await?)?;
+    changed(caller, input, Change::UpdateOutput { uid, enabled }).await
+}
+
+/// `DELETE /live_inputs/:input/outputs/:output`
+pub(crate) async fn delete(
+    caller: &Caller<'_>,
+    input: InputUid,
+    uid: OutputUid,
+) -> Result<Response, Failure> {
+    match live_inputs::change(caller, input, Change::DeleteOutput { uid }).await? {
+        ChangeAnswer::Deleted => answer::success::<()>(None),
+        _ => Err(Failure::internal()),
+    }
+}
+
+async fn changed(
+    caller: &Caller<'_>,
+    input: InputUid,
+    change: Change,
+) -> Result<Response, Failure> {
+    match live_inputs::change(caller, input, change).await? {
+        ChangeAnswer::Output(row) => show(caller, row),
+        _ => Err(Failure::internal()),
+    }
+}
+
+fn show(caller: &Caller<'_>, row: OutputRow) -> Result<Response, Failure> {
+    let keyring = settings::keyring(caller.env)?;
+    answer::success(Some(shown::output(row, caller.account, &keyring)?))
+}
+
+fn draw_uid() -> worker::Result<([u8; 16], [u8; 12])> {
+    Ok((random::bytes()?, random::bytes()?))
+}

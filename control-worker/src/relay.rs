@@ -1,0 +1,96 @@
+//! `/relay/v1`: what relay nodes ask.
+
+use std::str::FromStr as _;
+
+use control_core::auth::TokenId;
+use control_core::failure::Failure;
+use control_core::live_input::{Publish, PublishOutcome};
+use control_core::relay_request;
+use control_core::sql::PublishCheck;
+use shared::id::NodeName;
+use shared::limits::MAX_LINK_FRAME_BYTES;
+use shared::link::{Owner, PublishAnswer, PublishRefusal, PublishRequest, Reconciliation, Report};
+use shared::stream_key::StreamKey;
+use worker::{Env, Method, Request, Response};
+
+use crate::{answer, body, d1, log, object, settings};
+
+/// May this key publish? It is checked before any object is touched, so that a wrong one makes
+/// none.
+pub(crate) async fn publish(
+    env: &Env,
+    token: TokenId,
+    request: &mut Request,
+) -> Result<Response, Failure> {
+    let body = body::read(request).await?;
+    let asked: PublishRequest = relay_request::parse(&body)?;
+    let unknown = PublishAnswer::Refused {
+        reason: PublishRefusal::UnknownKey,
+    };
+    let Ok(key) = StreamKey::from_str(asked.key.expose()) else {
+        return answer::json(&unknown);
+    };
+    let check = PublishCheck {
+        token: token.clone(),
+        input: key.input(),
+    };
+    let results = d1::batch(env, &check.batch()).await;
+    let results = results.map_err(log::unavailable("checking a stream key"))?;
+    let wanted = check
+        .outcome(&results)
+        .map_err(log::internal("checking a stream key"))??;
+    let keyring = settings::keyring(env)?;
+    let genuine = |stored: &str| keyring.matches(&key, stored);
+    if !wanted.input.is_some_and(|row| genuine(&row.key_hash)) {
+        return answer::json(&unknown);
+    }
+    let publish = Publish {
+        token,
+        owner: Owner {
+            node: asked.node,
+            instance: asked.instance,
+        },
+    };
+    let object = object::live_input(env, key.input())
+        .map_err(log::internal("finding a live input's object"))?;
+    let outcome = object::call(&object, "/publish", &publish).await;
+    match outcome.map_err(log::unavailable("asking a live input's object"))? {
+        PublishOutcome::Answer(told) => answer::json(&told),
+        PublishOutcome::TokenRevoked => Err(Failure::invalid_token()),
+    }
+}
+
+/// Opens a node's socket at the node's object.
+pub(crate) async fn link(
+    env: &Env,
+    node: &NodeName,
+    request: &Request,
+) -> Result<Response, Failure> {
+    let upgrade = request.headers().get("upgrade").ok().flatten();
+    if !upgrade.is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket")) {
+        return Err(Failure::upgrade_required());
+    }
+    let open = async {
+        let mut forwarded = Request::new(&object::url("/link"), Method::Get)?;
+        forwarded.headers_mut()?.set("upgrade", "websocket")?;
+        let object = object::relay_node(env, node)?;
+        object.fetch_with_request(forwarded).await
+    };
+    open.await.map_err(log::unavailable("opening a node's socket"))
+}
+
+/// Answers a node whose socket is down.
+pub(crate) async fn poll(
+    env: &Env,
+    node: &NodeName,
+    request: &mut Request,
+) -> Result<Response, Failure> {
+    let body = body::within(request, MAX_LINK_FRAME_BYTES).await?;
+    let report: Report = relay_request::parse(&body)?;
+    let object = object::relay_node(env, node)
+        .map_err(log::internal("finding a relay node's object"))?;
+    let answered = object::call(&object, "/report", &report).await;
+    let reconciliation: Reconciliation =
+        answered.map_err(log::unavailable("asking a relay node's object"))?;
+    answer::json(&reconciliation)
+}

@@ -1,0 +1,40 @@
+//! What the operator configured: variables and secrets of `wrangler.toml`.
+
+use control_core::failure::Failure;
+use control_core::keys::Keyring;
+use shared::limits::{DEFAULT_MAX_INPUTS_PER_ACCOUNT, DEFAULT_MAX_OUTPUTS_PER_INPUT};
+use worker::Env;
+
+use crate::log;
+
+/// The keyring by which keys are sealed and checked: the secret `KEY_ENCRYPTION_KEYS`.
+pub(crate) fn keyring(env: &Env) -> Result<Keyring, Failure> {
+    let secret = env.secret("KEY_ENCRYPTION_KEYS");
+    let text = secret.map_err(log::internal("reading the secret KEY_ENCRYPTION_KEYS"))?;
+    Keyring::parse(&text.to_string())
+        .map_err(log::internal("reading the secret KEY_ENCRYPTION_KEYS"))
+}
+
+/// Where encoders publish, as the API shows it: the variable `INGEST_RTMPS_URL`.
+pub(crate) fn ingest_url(env: &Env) -> Result<String, Failure> {
+    let url = env.var("INGEST_RTMPS_URL");
+    let url = url.map_err(log::internal("reading the variable INGEST_RTMPS_URL"))?;
+    Ok(url.to_string())
+}
+
+/// Live inputs an account may have: the variable `MAX_INPUTS_PER_ACCOUNT`.
+pub(crate) fn max_inputs(env: &Env) -> Result<u32, Failure> {
+    limit(env, "MAX_INPUTS_PER_ACCOUNT", DEFAULT_MAX_INPUTS_PER_ACCOUNT)
+}
+
+/// Outputs a live input may have: the variable `MAX_OUTPUTS_PER_INPUT`.
+pub(crate) fn max_outputs(env: &Env) -> Result<u32, Failure> {
+    limit(env, "MAX_OUTPUTS_PER_INPUT", DEFAULT_MAX_OUTPUTS_PER_INPUT)
+}
+
+fn limit(env: &Env, name: &'static str, default: u32) -> Result<u32, Failure> {
+    let Ok(text) = env.var(name) else {
+        return Ok(default);
+    };
+    text.to_string().trim().parse().map_err(log::internal(name))
+}
