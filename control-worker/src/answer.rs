@@ -26,8 +26,12 @@ pub(crate) fn failure(failure: Failure) -> Result<Response> {
     builder.from_json(&failure.into_envelope())
 }
 
-/// Puts the headers on an answer that all answers carry.
+/// Puts the headers on an answer that all answers carry, but for an upgrade: what an object
+/// answered cannot be changed.
 pub(crate) fn finish(mut response: Response, request_id: &str) -> Result<Response> {
+    if response.status_code() == SWITCHING_PROTOCOLS {
+        return Ok(response);
+    }
     let headers = response.headers_mut();
     headers.set("content-type", "application/json")?;
     headers.set("cache-control", "no-store")?;
@@ -35,3 +39,6 @@ pub(crate) fn finish(mut response: Response, request_id: &str) -> Result<Respons
     headers.set("x-request-id", request_id)?;
     Ok(response)
 }
+
+/// The status of a WebSocket's upgrade.
+const SWITCHING_PROTOCOLS: u16 = 101;

@@ -40,10 +40,7 @@ async fn cached(env: &Env, hash: &TokenHash) -> Option<TokenRecord> {
     TokenRecord::from_cache(&text.ok()??)
 }
 
-async fn stored(
-    env: &Env,
-    hash: &TokenHash,
-) -> std::result::Result<Option<TokenRecord>, Failure> {
+async fn stored(env: &Env, hash: &TokenHash) -> std::result::Result<Option<TokenRecord>, Failure> {
     let results = d1::batch(env, &[token_by_hash(hash)]).await;
     let results = results.map_err(log::unavailable("looking a token up"))?;
     results.first(0).map_err(log::internal("reading a token"))
@@ -51,7 +48,9 @@ async fn stored(
 
 fn cache(env: &Env, context: &Context, hash: &TokenHash, record: &TokenRecord) {
     let put = || -> Result<_> {
-        let put = env.kv("TOKENS")?.put(&hash.cache_key(), record.to_cache())?;
+        let put = env
+            .kv("TOKENS")?
+            .put(&hash.cache_key(), record.to_cache())?;
         Ok(put.expiration_ttl(CACHE_SECONDS))
     };
     match put() {

@@ -26,10 +26,7 @@ impl Results for BatchResults {
     }
 }
 
-fn bind(
-    database: &D1Database,
-    statement: &Statement,
-) -> Result<worker::D1PreparedStatement> {
+fn bind(database: &D1Database, statement: &Statement) -> Result<worker::D1PreparedStatement> {
     let values: Vec<JsValue> = statement.params.iter().map(value).collect();
     database.prepare(statement.sql).bind(&values)
 }

@@ -65,18 +65,14 @@ async fn serve(
     match route {
         Route::Health => answer::success(Some(json!({"status": "ok"}))),
         Route::ListInputs { account } => live_inputs::list(env, account).await,
-        Route::CreateInput { account } => {
-            live_inputs::create(&caller(account), &mut request).await
-        }
+        Route::CreateInput { account } => live_inputs::create(&caller(account), &mut request).await,
         Route::InputDetails { account, input } => {
             live_inputs::details(&caller(account), input).await
         }
         Route::UpdateInput { account, input } => {
             live_inputs::update(&caller(account), input, &mut request).await
         }
-        Route::DeleteInput { account, input } => {
-            live_inputs::delete(&caller(account), input).await
-        }
+        Route::DeleteInput { account, input } => live_inputs::delete(&caller(account), input).await,
         Route::ListOutputs { account, input } => outputs::list(&caller(account), input).await,
         Route::CreateOutput { account, input } => {
             outputs::create(&caller(account), input, &mut request).await

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use control_core::change::ChangeRequest;
 use control_core::keys::Keyring;
-use control_core::live_input::{self as rules, Ask, Ending, Host, LiveInputState, Publish, Trouble};
+use control_core::live_input::{
+    self as rules, Ask, Ending, Host, LiveInputState, Publish, Trouble,
+};
 use control_core::node_link::Handed;
 use control_core::sql::Statement;
 use futures_util::lock::Mutex;

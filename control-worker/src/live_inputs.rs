@@ -99,12 +99,13 @@ pub(crate) async fn change(
     };
     let object = object::live_input(caller.env, input)
         .map_err(log::internal("finding a live input's object"))?;
-    let answer: ChangeAnswer = object::call(&object, "/change", &request)
-        .await
-        .map_err(|error| {
-            log::failed("changing a live input", &error);
-            Failure::undecided()
-        })?;
+    let answer: ChangeAnswer =
+        object::call(&object, "/change", &request)
+            .await
+            .map_err(|error| {
+                log::failed("changing a live input", &error);
+                Failure::undecided()
+            })?;
     match answer {
         ChangeAnswer::NotMade => Err(Failure::unavailable()),
         ChangeAnswer::Refused(refusal) => Err(refusal.into()),

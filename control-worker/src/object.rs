@@ -11,7 +11,8 @@ use worker::{Env, Error, Method, Request, RequestInit, Response, Result, Stub};
 
 /// The object of a live input.
 pub(crate) fn live_input(env: &Env, input: InputUid) -> Result<Stub> {
-    env.durable_object("LIVE_INPUT")?.get_by_name(&input.to_string())
+    env.durable_object("LIVE_INPUT")?
+        .get_by_name(&input.to_string())
 }
 
 /// The object of a relay node.

@@ -76,7 +76,8 @@ pub(crate) async fn link(
         let object = object::relay_node(env, node)?;
         object.fetch_with_request(forwarded).await
     };
-    open.await.map_err(log::unavailable("opening a node's socket"))
+    open.await
+        .map_err(log::unavailable("opening a node's socket"))
 }
 
 /// Answers a node whose socket is down.
@@ -87,8 +88,8 @@ pub(crate) async fn poll(
 ) -> Result<Response, Failure> {
     let body = body::within(request, MAX_LINK_FRAME_BYTES).await?;
     let report: Report = relay_request::parse(&body)?;
-    let object = object::relay_node(env, node)
-        .map_err(log::internal("finding a relay node's object"))?;
+    let object =
+        object::relay_node(env, node).map_err(log::internal("finding a relay node's object"))?;
     let answered = object::call(&object, "/report", &report).await;
     let reconciliation: Reconciliation =
         answered.map_err(log::unavailable("asking a relay node's object"))?;

@@ -53,7 +53,9 @@ impl DurableObject for RelayNode {
     }
 
     async fn connect(&self, _: Socket) -> Result<()> {
-        Err(Error::RustError("a relay node's object takes WebSockets only".into()))
+        Err(Error::RustError(
+            "a relay node's object takes WebSockets only".into(),
+        ))
     }
 
     async fn websocket_message(
@@ -69,13 +71,7 @@ impl DurableObject for RelayNode {
         Ok(())
     }
 
-    async fn websocket_close(
-        &self,
-        _: WebSocket,
-        _: usize,
-        _: String,
-        _: bool,
-    ) -> Result<()> {
+    async fn websocket_close(&self, _: WebSocket, _: usize, _: String, _: bool) -> Result<()> {
         self.arm().await
     }
 
@@ -264,7 +260,10 @@ impl RelayNode {
         let sql = self.state.storage().sql();
         for (key, value) in changes.put {
             let row: Vec<SqlStorageValue> = vec![key.into(), value.into()];
-            sql.exec("INSERT OR REPLACE INTO stored (key, value) VALUES (?, ?)", row)?;
+            sql.exec(
+                "INSERT OR REPLACE INTO stored (key, value) VALUES (?, ?)",
+                row,
+            )?;
         }
         for key in changes.delete {
             let row: Vec<SqlStorageValue> = vec![key.into()];
@@ -275,15 +274,17 @@ impl RelayNode {
 
     fn load(&self) -> Result<NodeState> {
         let name = self.state.id().name();
-        let node: NodeName = name.and_then(|name| name.parse().ok()).ok_or_else(|| {
-            Error::RustError("the object is not named after a relay node".into())
-        })?;
+        let node: NodeName = name
+            .and_then(|name| name.parse().ok())
+            .ok_or_else(|| Error::RustError("the object is not named after a relay node".into()))?;
         let sql = self.state.storage().sql();
         sql.exec(
             "CREATE TABLE IF NOT EXISTS stored (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
             None,
         )?;
-        let rows: Vec<StoredRow> = sql.exec("SELECT key, value FROM stored", None)?.to_array()?;
+        let rows: Vec<StoredRow> = sql
+            .exec("SELECT key, value FROM stored", None)?
+            .to_array()?;
         let pairs = rows.into_iter().map(|row| (row.key, row.value));
         Ok(NodeState::load(node, pairs))
     }

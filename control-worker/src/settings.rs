@@ -24,7 +24,11 @@ pub(crate) fn ingest_url(env: &Env) -> Result<String, Failure> {
 
 /// Live inputs an account may have: the variable `MAX_INPUTS_PER_ACCOUNT`.
 pub(crate) fn max_inputs(env: &Env) -> Result<u32, Failure> {
-    limit(env, "MAX_INPUTS_PER_ACCOUNT", DEFAULT_MAX_INPUTS_PER_ACCOUNT)
+    limit(
+        env,
+        "MAX_INPUTS_PER_ACCOUNT",
+        DEFAULT_MAX_INPUTS_PER_ACCOUNT,
+    )
 }
 
 /// Outputs a live input may have: the variable `MAX_OUTPUTS_PER_INPUT`.
