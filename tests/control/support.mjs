@@ -1,0 +1,307 @@
+// The control plane in the real Workers runtime, for one test file.
+//
+// The Worker is the one that `cargo xtask build-worker` left in control-worker/build; accounts and
+// tokens are rows that the test inserts, as an operator would.
+
+import { createHash, randomBytes } from "node:crypto";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { fileURLToPath } from "node:url";
+import { createTestHarness } from "wrangler";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+
+/** Starts a control plane with one account, its API token and a relay token. */
+export async function startControl(vars = {}) {
+  // Where the runtime keeps its state: a folder of its own, so that a test can search it.
+  const state = mkdtempSync(join(tmpdir(), "stream-connect-control-"));
+  process.env.TMPDIR = state;
+  const harness = createTestHarness({
+    root: ROOT,
+    workers: [
+      {
+        configPath: "wrangler.toml",
+        prebuiltWorkerDir: "control-worker/build",
+        vars,
+        secrets: {
+          KEY_HASH_SECRET: randomBytes(32).toString("hex"),
+          KEY_ENCRYPTION_KEYS: `1:${randomBytes(32).toString("hex")}`,
+        },
+      },
+    ],
+  });
+  const { url } = await harness.listen();
+  const worker = harness.getWorker();
+  await worker.applyD1Migrations("DB");
+  const { DB } = await worker.getEnv();
+  const control = new Control(harness, worker, DB, url, state);
+  control.account = await control.addAccount();
+  control.token = await control.addToken({ account: control.account });
+  control.relayToken = await control.addToken({ account: null });
+  return control;
+}
+
+class Control {
+  #harness;
+
+  constructor(harness, worker, db, url, state) {
+    this.#harness = harness;
+    this.worker = worker;
+    this.db = db;
+    this.url = url;
+    this.state = state;
+  }
+
+  async addAccount() {
+    const id = hexId();
+    await this.sql("INSERT INTO accounts (id, name, created) VALUES (?, 'test', 0)", id);
+    return id;
+  }
+
+  /** A token of an account, or, where that is null, a relay node's. */
+  async addToken({ account }) {
+    const token = `sct_${randomBytes(32).toString("hex")}`;
+    await this.sql(
+      "INSERT INTO tokens (id, hash, account_id, kind, name, created) VALUES (?, ?, ?, ?, 'test', 0)",
+      hexId(),
+      hashed(token),
+      account,
+      account === null ? "relay" : "api",
+    );
+    return token;
+  }
+
+  async revoke(token) {
+    await this.sql("UPDATE tokens SET revoked = 1 WHERE hash = ?", hashed(token));
+  }
+
+  async sql(statement, ...values) {
+    return (await this.db.prepare(statement).bind(...values).all()).results;
+  }
+
+  /** Every row of the tables that requests may change, to show that one changed nothing. */
+  async rows() {
+    const inputs = await this.sql("SELECT * FROM live_inputs ORDER BY uid");
+    const outputs = await this.sql("SELECT * FROM outputs ORDER BY uid");
+    return JSON.stringify({ inputs, outputs });
+  }
+
+  /** Sends a request as curl would: no JSON content type. */
+  async request(method, path, { token = this.token, body, headers = {} } = {}) {
+    const authorization = token === null ? {} : { authorization: `Bearer ${token}` };
+    const form = body === undefined ? {} : { "content-type": "application/x-www-form-urlencoded" };
+    const text = body === undefined || typeof body === "string" ? body : JSON.stringify(body);
+    return fetch(new URL(path, this.url), {
+      method,
+      headers: { ...authorization, ...form, ...headers },
+      body: text,
+    });
+  }
+
+  /** The answer of an end point under the account's `/stream`, taken apart. */
+  async api(method, path, options = {}) {
+    const account = options.account ?? this.account;
+    const answer = await this.request(
+      method,
+      `/client/v4/accounts/${account}/stream${path}`,
+      options,
+    );
+    const text = await answer.text();
+    return { status: answer.status, headers: answer.headers, text, json: JSON.parse(text) };
+  }
+
+  async createInput(body = { meta: { name: "test" } }) {
+    return expectResult(await this.api("POST", "/live_inputs", { body }));
+  }
+
+  async createOutput(input, body = { url: "rtmp://a.example.com/live2", streamKey: secret() }) {
+    return expectResult(await this.api("POST", `/live_inputs/${input}/outputs`, { body }));
+  }
+
+  /** Asks as a relay node whether a key may publish. */
+  async publish(node, instance, key, token = this.relayToken) {
+    const answer = await this.request("POST", "/relay/v1/publish", {
+      token,
+      body: { version: 1, node, instance, key },
+    });
+    return { status: answer.status, json: await answer.json() };
+  }
+
+  async poll(node, report, token = this.relayToken) {
+    const path = `/relay/v1/nodes/${node}/poll`;
+    const answer = await this.request("POST", path, { token, body: report });
+    return { status: answer.status, json: await answer.json() };
+  }
+
+  /** Opens a node's socket and sends its first report. */
+  async link(node, instance, revs = {}) {
+    const link = await Link.open(this, node);
+    link.report(instance, revs);
+    return link;
+  }
+
+  async evict(className, name) {
+    await this.worker.evictDurableObject(className, { name, webSockets: "hibernate" });
+  }
+
+  /** What an object keeps, by the keys: read from the runtime's files. */
+  async storedKeys(binding, name) {
+    const env = await this.worker.getEnv();
+    const id = env[binding].idFromName(name).toString();
+    const file = this.databases().find((path) => path.endsWith(`${id}.sqlite`));
+    if (file === undefined) return [];
+    const database = new DatabaseSync(file, { readOnly: true });
+    try {
+      const tables = database.prepare("SELECT name FROM sqlite_master").all();
+      if (!tables.some(({ name }) => name === "_cf_KV")) return [];
+      return database.prepare("SELECT key FROM _cf_KV").all().map(({ key }) => key);
+    } finally {
+      database.close();
+    }
+  }
+
+  logs() {
+    return JSON.stringify(this.#harness.getLogs());
+  }
+
+  /** The files of D1, KV and the Durable Objects that hold any of the texts. */
+  filesWith(texts) {
+    return files(this.state).filter((file) => {
+      const bytes = readFileSync(file);
+      return texts.some((text) => bytes.includes(text));
+    });
+  }
+
+  /** How many files the runtime keeps, to show that a search of them means something. */
+  databases() {
+    return files(this.state).filter((file) => file.endsWith(".sqlite"));
+  }
+
+  async close() {
+    await this.#harness.close();
+    rmSync(this.state, { recursive: true, force: true });
+  }
+}
+
+/** A relay node's end of the link. */
+class Link {
+  #frames = [];
+  #waiting = [];
+
+  static async open(control, node) {
+    const url = new URL(`/relay/v1/nodes/${node}/link`, control.url);
+    url.protocol = "ws:";
+    const headers = { authorization: `Bearer ${control.relayToken}` };
+    const link = new Link(new WebSocket(url, { headers }));
+    await link.opened;
+    return link;
+  }
+
+  constructor(socket) {
+    this.socket = socket;
+    this.opened = new Promise((resolve, reject) => {
+      socket.addEventListener("open", resolve, { once: true });
+      socket.addEventListener("error", () => reject(new Error("the upgrade was refused")), {
+        once: true,
+      });
+    });
+    this.closed = new Promise((resolve) => {
+      socket.addEventListener("close", resolve, { once: true });
+    });
+    socket.addEventListener("message", ({ data }) => {
+      const frame = { data, at: performance.now() };
+      const waiting = this.#waiting.shift();
+      waiting === undefined ? this.#frames.push(frame) : waiting(frame);
+    });
+  }
+
+  send(frame) {
+    this.socket.send(typeof frame === "string" ? frame : JSON.stringify(frame));
+  }
+
+  report(instance, revs = {}, events = []) {
+    this.send({ type: "report", version: 1, instance, revs, events });
+  }
+
+  applied(input, rev, unsupported = []) {
+    this.send({ type: "applied", input, rev, unsupported });
+  }
+
+  /** The next frame's text, and when it came; fails when none comes for a long while. */
+  async nextText() {
+    const frame = this.#frames.shift();
+    if (frame !== undefined) return frame;
+    return withLimit("a frame", new Promise((resolve) => this.#waiting.push(resolve)));
+  }
+
+  /** The next frame, of which `type` is expected. */
+  async next(type) {
+    const { data, at } = await this.nextText();
+    const frame = JSON.parse(data);
+    if (frame.type !== type) throw new Error(`expected a ${type}, got ${data}`);
+    return { ...frame, at };
+  }
+
+  /** The next snapshot of the input with at least this `rev`; repetitions of older ones pass by. */
+  async snapshot(input, rev = 0) {
+    for (;;) {
+      const frame = await this.next("snapshot");
+      if (frame.input === input && frame.rev >= rev) return frame;
+    }
+  }
+
+  close() {
+    this.socket.close();
+  }
+}
+
+/** Long beyond any time that a test expects. */
+const LIMIT_MS = 30_000;
+
+async function withLimit(what, promise) {
+  let timer;
+  const limit = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what} did not come`)), LIMIT_MS);
+  });
+  try {
+    return await Promise.race([promise, limit]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Polls until the condition holds. */
+export async function eventually(what, condition) {
+  const started = performance.now();
+  while (!(await condition())) {
+    if (performance.now() - started > LIMIT_MS) throw new Error(`${what} did not happen`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+export function expectResult(answer) {
+  if (answer.status !== 200 || !answer.json.success) throw new Error(answer.text);
+  return answer.json.result;
+}
+
+/** What `uid`s and instances look like. */
+export function hexId() {
+  return randomBytes(16).toString("hex");
+}
+
+/** A destination's stream key that can be told from all others. */
+export function secret() {
+  return `live_${randomBytes(12).toString("hex")}`;
+}
+
+function hashed(token) {
+  return createHash("sha256").update(token).digest("hex");
+}
+
+function files(folder) {
+  return readdirSync(folder, { recursive: true })
+    .map((name) => join(folder, name))
+    .filter((path) => statSync(path).isFile());
+}

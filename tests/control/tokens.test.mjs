@@ -1,0 +1,89 @@
+// What a token is good for, and what is left of it once it is revoked.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { hexId, startControl } from "./support.mjs";
+
+let control;
+before(async () => (control = await startControl()));
+after(() => control.close());
+
+test("a revoked token can at most read lists", async (t) => {
+  const token = await control.addToken({ account: control.account });
+  const input = await control.createInput();
+  const output = await control.createOutput(input.uid);
+  // A good look-up is remembered for a minute.
+  assert.equal((await control.api("GET", "/live_inputs", { token })).status, 200);
+  await control.revoke(token);
+  const before = await control.rows();
+
+  assert.equal((await control.api("GET", "/live_inputs", { token })).status, 200);
+  for (const [method, path, body] of [
+    ["POST", "/live_inputs", "{}"],
+    ["GET", `/live_inputs/${input.uid}`],
+    ["GET", `/live_inputs/${input.uid}/outputs`],
+    ["POST", `/live_inputs/${input.uid}/outputs`, { url: "rtmp://a.example/b", streamKey: "k" }],
+    ["DELETE", `/live_inputs/${input.uid}/outputs/${output.uid}`],
+    ["DELETE", `/live_inputs/${input.uid}`],
+  ]) {
+    await t.test(`${method} ${path.replace(input.uid, ":i").replace(output.uid, ":o")}`, async () => {
+      const answer = await control.api(method, path, { token, body });
+      assert.equal(answer.status, 403, answer.text);
+      assert.equal(answer.json.errors[0].code, 9109);
+      assert.ok(!answer.text.includes(input.rtmps.streamKey));
+      assert.ok(!answer.text.includes(output.streamKey));
+    });
+  }
+  assert.equal(await control.rows(), before);
+});
+
+test("a token revoked before its first use is unknown", async () => {
+  const token = await control.addToken({ account: control.account });
+  await control.revoke(token);
+  const answer = await control.api("GET", "/live_inputs", { token });
+  assert.equal(answer.status, 403);
+  assert.equal(answer.json.errors[0].code, 9109);
+});
+
+test("a token made after it was tried is known at once", async () => {
+  const answer = await control.api("GET", "/live_inputs", { token: "y".repeat(40) });
+  assert.equal(answer.status, 403);
+  const token = await control.addToken({ account: control.account });
+  assert.equal((await control.api("GET", "/live_inputs", { token })).status, 200);
+});
+
+test("an API token is nothing to the relay's end points", async () => {
+  const input = await control.createInput();
+  const node = "fra-1";
+  const report = { version: 1, instance: hexId(), revs: {} };
+  for (const [token, status] of [
+    [control.token, 403],
+    ["z".repeat(40), 403],
+    [null, 400],
+  ]) {
+    const key = input.rtmps.streamKey;
+    assert.equal((await control.publish(node, hexId(), key, token)).status, status);
+    assert.equal((await control.poll(node, report, token)).status, status);
+    const answer = await control.request("GET", `/relay/v1/nodes/${node}/link`, { token });
+    assert.equal(answer.status, status);
+  }
+});
+
+test("a revoked relay token publishes nothing", async () => {
+  const input = await control.createInput();
+  const token = await control.addToken({ account: null });
+  const instance = hexId();
+  const key = input.rtmps.streamKey;
+  assert.equal((await control.publish("fra-2", instance, key, token)).status, 200);
+  await control.revoke(token);
+  const answer = await control.publish("fra-2", instance, key, token);
+  assert.equal(answer.status, 403);
+  assert.ok(!JSON.stringify(answer.json).includes("snapshot"));
+});
+
+test("only hashes of tokens are kept", () => {
+  assert.ok(control.databases().length > 0);
+  const token = control.token;
+  assert.deepEqual(control.filesWith([token, control.relayToken]), []);
+  assert.ok(!control.logs().includes(token));
+});
