@@ -91,14 +91,18 @@ impl Run<'_> {
         let (place, full) = (self.place, self.arguments.full);
         let needs_worker =
             self.has(Level::Worker) || self.has(Level::System) || self.has(Level::Deploy);
-        if needs_worker {
-            let purpose = match (full, self.has(Level::System)) {
-                (true, _) => Purpose::FullTest,
-                (false, true) => Purpose::Test,
-                (false, false) => Purpose::Run,
-            };
+        let purpose = if full {
+            Purpose::FullTest
+        } else if self.has(Level::System) {
+            Purpose::Test
+        } else {
+            Purpose::Run
+        };
+        if needs_worker || full {
             self.report
                 .step("set-up", || setup::ensure(place, purpose))?;
+        }
+        if needs_worker {
             self.report
                 .step("build of the Worker", || worker::build(place, Profile::Dev))?;
         }
