@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 /// How often a child and the stop flag are looked at: small beside the 5 s in which all must end.
 pub(crate) const POLL: Duration = Duration::from_millis(50);
 
-/// What a child gets between being asked to end and being killed.
-const GRACE: Duration = Duration::from_secs(3);
+/// What children get between being asked to end and being killed: all must be gone within 5 s.
+const GRACE: Duration = Duration::from_secs(4);
 
 static STOP: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 

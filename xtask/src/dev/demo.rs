@@ -80,7 +80,7 @@ impl Demo {
     }
 
     /// Keeps the encoder alive; what each server has received, in bytes, about once a second.
-    pub(crate) fn tick(&mut self) -> Result<Option<Vec<u64>>> {
+    pub(crate) fn tick(&mut self) -> Result<Vec<u64>> {
         let now = Instant::now();
         if self.encoder.try_wait()?.is_some() {
             let ended = *self.ended.get_or_insert(now);
@@ -98,12 +98,12 @@ impl Demo {
                 self.received = received(&answer.body);
             }
         }
-        Ok(Some(self.received.clone()))
+        Ok(self.received.clone())
     }
 
-    /// Ends its processes.
-    pub(crate) fn end(&mut self) -> Result<()> {
-        process::end_all(&mut [&mut self.encoder, &mut self.servers])
+    /// Its processes, to end them.
+    pub(crate) fn processes(&mut self) -> [&mut Child; 2] {
+        [&mut self.encoder, &mut self.servers]
     }
 }
 

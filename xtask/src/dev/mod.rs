@@ -104,6 +104,7 @@ pub(crate) fn run(place: &Place, arguments: &Arguments) -> Result<ExitCode> {
     let mut children = Children {
         control: Supervised::workerd("control", ports.control, || control.command())?,
         relay: Supervised::new("relay", || node.command())?,
+        demo: None,
     };
     let outcome = children.attend(|children| {
         let Some(pids) = wait_until_ready(&control, &node, children)? else {
@@ -124,15 +125,11 @@ pub(crate) fn run(place: &Place, arguments: &Arguments) -> Result<ExitCode> {
             announcement.text()
         };
         writeln!(stdout(), "{text}").context("writing to standard output")?;
-        let demo = arguments
-            .demo
-            .then(|| Demo::start(&ports, &seed, &state, &certificates));
-        let mut demo = demo.transpose()?;
-        let outcome = watch(children, &ports, demo.as_mut());
-        if let Some(mut demo) = demo {
-            demo.end()?;
+        if arguments.demo {
+            let demo = Demo::start(&ports, &seed, &state, &certificates)?;
+            children.demo = Some(demo);
         }
-        outcome
+        watch(children, &ports)
     });
     outcome.map(|()| ExitCode::SUCCESS)
 }
@@ -162,6 +159,7 @@ impl Phases {
 struct Children<'a> {
     control: Supervised<'a>,
     relay: Supervised<'a>,
+    demo: Option<Demo>,
 }
 
 /// Process ids for who wants to signal or watch them.
@@ -175,10 +173,8 @@ impl Children<'_> {
     /// Does something while they run, and ends them whatever comes of it.
     fn attend(&mut self, work: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
         let outcome = work(self);
-        let mut running: Vec<_> = [&mut self.control, &mut self.relay]
-            .into_iter()
-            .map(Supervised::process)
-            .collect();
+        let mut running = vec![self.control.process(), self.relay.process()];
+        running.extend(self.demo.iter_mut().flat_map(Demo::processes));
         let ended = process::end_all(&mut running);
         outcome.and(ended)
     }
@@ -234,11 +230,11 @@ fn wait_until_ready(
 }
 
 /// Keeps everything alive and shows what is on air.
-fn watch(children: &mut Children<'_>, ports: &Ports, mut demo: Option<&mut Demo>) -> Result<()> {
+fn watch(children: &mut Children<'_>, ports: &Ports) -> Result<()> {
     let mut live = Live::new(ports);
     while !process::stopped() {
         children.revive()?;
-        let received = demo.as_deref_mut().map(Demo::tick).transpose()?.flatten();
+        let received = children.demo.as_mut().map(Demo::tick).transpose()?;
         live.tick(received.as_deref());
         sleep(process::POLL);
     }
