@@ -71,7 +71,7 @@ fn print_token(token: &Secret, rows: &str) {
     println!("The token is shown this once: only its hash is stored. To make it valid:");
     println!();
     println!(
-        "npx wrangler d1 execute DB --remote --command {}",
+        "cargo xtask wrangler d1 execute DB --remote --command {}",
         shell_quoted(rows)
     );
 }
@@ -101,8 +101,16 @@ fn sql_quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
+/// In double quotes, since SQL is full of single ones.
 fn shell_quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
+    let mut quoted = String::from('"');
+    for character in text.chars() {
+        if matches!(character, '"' | '\\' | '$' | '`') {
+            quoted.push('\\');
+        }
+        quoted.push(character);
+    }
+    quoted + "\""
 }
 
 #[cfg(test)]
@@ -122,6 +130,6 @@ mod tests {
     #[test]
     fn a_name_cannot_leave_its_quotes() {
         assert_eq!(sql_quoted("O'Neil"), "'O''Neil'");
-        assert_eq!(shell_quoted("a'b"), r"'a'\''b'");
+        assert_eq!(shell_quoted("a'$b"), r#""a'\$b""#);
     }
 }

@@ -11,6 +11,7 @@ mod setup;
 mod test;
 mod time;
 mod worker;
+mod wrangler;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -39,6 +40,8 @@ enum Command {
     Bench(bench::Arguments),
     /// Compiles the control Worker to Wasm, ready for wrangler.
     BuildWorker(worker::Arguments),
+    /// Runs the pinned wrangler on the pinned Node: `cargo xtask wrangler deploy`.
+    Wrangler(wrangler::Arguments),
     /// Makes an account of the control plane and its first API token.
     Account(account::AccountArguments),
     /// Makes the token with which a relay node signs in to the control plane.
@@ -84,6 +87,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Test(arguments) => return test::run(&place, &arguments),
         Command::Bench(arguments) => bench::run(&place, &arguments)?,
         Command::BuildWorker(arguments) => worker::run(&place, &arguments)?,
+        Command::Wrangler(arguments) => wrangler::run(&place, &arguments)?,
         Command::Account(arguments) => account::account(&arguments)?,
         Command::RelayToken(arguments) => account::relay_token(&arguments)?,
     }
