@@ -147,7 +147,8 @@ impl RelayNode {
         }
         for other in self.state.get_websockets() {
             if other != *socket && instance_of(&other) == Some(instance) {
-                other.close(Some(CLOSE_REPLACED), Some("a newer connection took over"))?;
+                // One that cannot be closed is closed already.
+                let _ = other.close(Some(CLOSE_REPLACED), Some("a newer connection took over"));
             }
         }
         socket.serialize_attachment(instance.to_string())
