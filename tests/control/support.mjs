@@ -26,7 +26,6 @@ export async function startControl(vars = {}) {
         prebuiltWorkerDir: "control-worker/build",
         vars,
         secrets: {
-          KEY_HASH_SECRET: randomBytes(32).toString("hex"),
           KEY_ENCRYPTION_KEYS: `1:${randomBytes(32).toString("hex")}`,
         },
       },
@@ -75,6 +74,15 @@ class Control {
 
   async revoke(token) {
     await this.sql("UPDATE tokens SET revoked = 1 WHERE hash = ?", hashed(token));
+  }
+
+  /** Waits until the look-up of a token is remembered, which happens beside its first answer. */
+  async remembers(token) {
+    const { TOKENS } = await this.worker.getEnv();
+    await eventually("the look-up is remembered", async () => {
+      const { keys } = await TOKENS.list();
+      return keys.some(({ name }) => name.endsWith(hashed(token)));
+    });
   }
 
   async sql(statement, ...values) {
