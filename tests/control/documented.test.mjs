@@ -161,6 +161,30 @@ test("meta comes back as it was sent", async () => {
   assert.ok(answer.text.includes(`"meta":${meta}`), answer.text);
 });
 
+test("an update changes what it names, and nothing else", async () => {
+  const input = await control.createInput('{"meta":{"name":"before"}}');
+  const path = `/live_inputs/${input.uid}`;
+  const off = await control.api("PUT", path, { body: { enabled: false } });
+  assertSuccess(off);
+  assert.deepEqual({ ...off.json.result, modified: null }, {
+    ...input,
+    enabled: false,
+    modified: null,
+  });
+  const renamed = await control.api("PUT", path, { body: { meta: { name: "after" } } });
+  assertSuccess(renamed);
+  assert.deepEqual(renamed.json.result.meta, { name: "after" });
+  assert.equal(renamed.json.result.enabled, false);
+  assert.deepEqual((await control.api("GET", path)).json, renamed.json);
+
+  const output = await control.createOutput(input.uid);
+  const silent = await control.api("PUT", `${path}/outputs/${output.uid}`, {
+    body: { enabled: false },
+  });
+  assertSuccess(silent);
+  assert.deepEqual(silent.json.result, { ...output, enabled: false });
+});
+
 test("no answer may be kept by a cache, and each has an id", async () => {
   const ids = new Set();
   for (const path of ["/live_inputs", "/nothing", `/live_inputs/${"0".repeat(32)}`]) {

@@ -66,18 +66,16 @@ test("publishing", async (t) => {
   });
 
   await t.test("a key of no input is refused, and makes no object", async () => {
-    const before = await control.worker.listDurableObjectIds("LiveInput");
-    const uid = hexId();
     const input = await control.createInput();
-    const secretPart = input.rtmps.streamKey.slice(0, 32);
-    const flipped = (secretPart[0] === "0" ? "1" : "0") + secretPart.slice(1);
-    for (const key of [`${hexId()}k${uid}`, `${flipped}k${input.uid}`, "short", ""]) {
+    const [secretPart] = input.rtmps.streamKey.split("k");
+    const wrong = secretPart.replace(/^./, (digit) => (digit === "0" ? "1" : "0"));
+    const before = await control.worker.listDurableObjectIds("LiveInput");
+    for (const key of [`${hexId()}k${hexId()}`, `${wrong}k${input.uid}`, "short", ""]) {
       const { status, json } = await control.publish(node, instance, key);
       assert.equal(status, 200);
       assert.deepEqual(json, { decision: "refused", reason: "unknown_key" });
     }
-    const made = await control.worker.listDurableObjectIds("LiveInput");
-    assert.ok(made.length <= before.length + 1, "an object came to be from a wrong key");
+    assert.deepEqual(await control.worker.listDurableObjectIds("LiveInput"), before);
   });
 
   await t.test("a disabled input says so", async () => {
@@ -157,6 +155,61 @@ test("the socket", async (t) => {
     assert.ok(deleted.at - answered < REACTION_MS);
     assert.deepEqual(deleted.wish, { state: "deleted" });
     link.applied(input.uid, deleted.rev);
+    link.close();
+  });
+
+  await t.test("switching off and on is pushed like any change", async () => {
+    const { input, node, instance, link, rev } = await onAir();
+    const path = `/live_inputs/${input.uid}`;
+    const output = await control.createOutput(input.uid);
+    const added = await link.snapshot(input.uid, rev + 1);
+    link.applied(input.uid, added.rev);
+
+    const body = { enabled: false };
+    await control.api("PUT", `${path}/outputs/${output.uid}`, { body });
+    let answered = performance.now();
+    const silent = await link.snapshot(input.uid, added.rev + 1);
+    assert.ok(silent.at - answered < REACTION_MS);
+    assert.equal(silent.wish.outputs[0].enabled, false);
+    link.applied(input.uid, silent.rev);
+
+    await control.api("PUT", path, { body });
+    answered = performance.now();
+    const off = await link.snapshot(input.uid, silent.rev + 1);
+    assert.ok(off.at - answered < REACTION_MS);
+    assert.deepEqual(off.wish, { state: "disabled" });
+    link.applied(input.uid, off.rev);
+    const refused = await control.publish(node, instance, input.rtmps.streamKey);
+    assert.equal(refused.json.reason, "disabled");
+
+    await control.api("PUT", path, { body: { enabled: true } });
+    const accepted = await control.publish(node, instance, input.rtmps.streamKey);
+    assert.equal(accepted.json.decision, "accepted");
+    assert.ok(accepted.json.snapshot.rev > off.rev);
+    link.close();
+  });
+
+  await t.test("of changes made at once none is lost, and revs only rise", async () => {
+    const { input, link, rev } = await onAir();
+    const create = () => control.createOutput(input.uid);
+    const outputs = await Promise.all(Array.from({ length: 20 }, create));
+    let known = rev;
+    for (let seen = 0; seen < outputs.length; ) {
+      const frame = await link.snapshot(input.uid);
+      if (frame.rev > known) seen = frame.wish.outputs.length;
+      known = Math.max(known, frame.rev);
+    }
+    link.applied(input.uid, known);
+    link.close();
+  });
+
+  await t.test("an object that has lost its memory goes on above the database", async () => {
+    const { input, link, rev } = await onAir();
+    await control.sql("UPDATE live_inputs SET rev = ? WHERE uid = ?", rev + 100, input.uid);
+    const output = await control.createOutput(input.uid);
+    const frame = await link.snapshot(input.uid, rev + 101);
+    assert.equal(frame.wish.outputs[0].uid, output.uid);
+    link.applied(input.uid, frame.rev);
     link.close();
   });
 

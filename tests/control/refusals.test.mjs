@@ -171,6 +171,19 @@ test("bodies of outputs", async (t) => {
   await create("a streamKey too long", { url, streamKey: "k".repeat(1025) }, "/streamKey");
 });
 
+test("bodies of updates", async (t) => {
+  const path = `/live_inputs/${input.uid}`;
+  const update = (name, where, body, pointer) =>
+    refused(t, name, "PUT", where, { body }, 400, 10005, pointer);
+  await update("an input: no JSON", path, "{", "");
+  await update("an input: meta of a wrong type", path, { meta: [] }, "/meta");
+  await update("an input: enabled of a wrong type", path, { enabled: "no" }, "/enabled");
+  const one = `${path}/outputs/${output.uid}`;
+  await update("an output: enabled of a wrong type", one, { enabled: "no" }, "/enabled");
+  await update("an output: its url", one, { url: "rtmp://b.example.com/live" }, "/url");
+  await update("an output: its streamKey", one, { streamKey: "k" }, "/streamKey");
+});
+
 test("an empty key is a key", async () => {
   const created = await control.createOutput(input.uid, {
     url: "rtmp://a.example.com/live",

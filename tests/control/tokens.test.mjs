@@ -14,6 +14,7 @@ test("a revoked token can at most read lists", async (t) => {
   const output = await control.createOutput(input.uid);
   // A good look-up is remembered for a minute.
   assert.equal((await control.api("GET", "/live_inputs", { token })).status, 200);
+  await control.remembers(token);
   await control.revoke(token);
   const before = await control.rows();
 
@@ -23,7 +24,9 @@ test("a revoked token can at most read lists", async (t) => {
     ["GET", `/live_inputs/${input.uid}`],
     ["GET", `/live_inputs/${input.uid}/outputs`],
     ["POST", `/live_inputs/${input.uid}/outputs`, { url: "rtmp://a.example/b", streamKey: "k" }],
+    ["PUT", `/live_inputs/${input.uid}/outputs/${output.uid}`, { enabled: false }],
     ["DELETE", `/live_inputs/${input.uid}/outputs/${output.uid}`],
+    ["PUT", `/live_inputs/${input.uid}`, { enabled: false }],
     ["DELETE", `/live_inputs/${input.uid}`],
   ]) {
     await t.test(`${method} ${path.replace(input.uid, ":i").replace(output.uid, ":o")}`, async () => {
@@ -75,6 +78,7 @@ test("a revoked relay token publishes nothing", async () => {
   const instance = hexId();
   const key = input.rtmps.streamKey;
   assert.equal((await control.publish("fra-2", instance, key, token)).status, 200);
+  await control.remembers(token);
   await control.revoke(token);
   const answer = await control.publish("fra-2", instance, key, token);
   assert.equal(answer.status, 403);
