@@ -1,8 +1,9 @@
 // Keys and tokens are found in answers whose purpose they are, and nowhere else.
 
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import { after, before, test } from "node:test";
-import { hexId, secret, startControl } from "./support.mjs";
+import { eventually, hexId, secret, startControl } from "./support.mjs";
 
 let control;
 before(async () => (control = await startControl()));
@@ -37,4 +38,20 @@ test("no key and no token is kept or logged in clear", async () => {
   assert.deepEqual(control.filesWith(secrets), []);
   for (const text of [...secrets, query]) assert.ok(!control.logs().includes(text));
   link.close();
+});
+
+test("a setting that cannot be read is named in the log, and not shown", async () => {
+  const key = randomBytes(31).toString("hex");
+  const misconfigured = await startControl({}, { KEY_ENCRYPTION_KEYS: `1:${key}` });
+  try {
+    const answer = await misconfigured.api("POST", "/live_inputs", { body: "{}" });
+    assert.equal(answer.status, 500);
+    assert.equal(answer.json.errors[0].code, 10500);
+    assert.equal(answer.headers.get("x-should-retry"), "false");
+    await eventually("the log names it", () => misconfigured.logs().includes("KEY_ENCRYPTION_KEYS"));
+    assert.ok(misconfigured.logs().includes(answer.headers.get("x-request-id")));
+    for (const text of [answer.text, misconfigured.logs()]) assert.ok(!text.includes(key));
+  } finally {
+    await misconfigured.close();
+  }
 });

@@ -12,11 +12,12 @@ import { fileURLToPath } from "node:url";
 import { createTestHarness } from "wrangler";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const TEMPORARY = tmpdir();
 
 /** Starts a control plane with one account, its API token and a relay token. */
-export async function startControl(vars = {}) {
+export async function startControl(vars = {}, secrets = {}) {
   // Where the runtime keeps its state: a folder of its own, so that a test can search it.
-  const state = mkdtempSync(join(tmpdir(), "stream-connect-control-"));
+  const state = mkdtempSync(join(TEMPORARY, "stream-connect-control-"));
   process.env.TMPDIR = state;
   const harness = createTestHarness({
     root: ROOT,
@@ -27,6 +28,7 @@ export async function startControl(vars = {}) {
         vars,
         secrets: {
           KEY_ENCRYPTION_KEYS: `1:${randomBytes(32).toString("hex")}`,
+          ...secrets,
         },
       },
     ],
@@ -89,9 +91,14 @@ class Control {
     return (await this.db.prepare(statement).bind(...values).all()).results;
   }
 
-  /** Every row of the tables that requests may change, to show that one changed nothing. */
+  /**
+   * Every row of the tables that requests may change, to show that one changed nothing. Without
+   * `rev`, the objects' own bookkeeping: a refused change may use one up.
+   */
   async rows() {
-    const inputs = await this.sql("SELECT * FROM live_inputs ORDER BY uid");
+    const inputs = await this.sql(
+      "SELECT uid, account_id, meta, enabled, key_hash, key_sealed, created, modified FROM live_inputs ORDER BY uid",
+    );
     const outputs = await this.sql("SELECT * FROM outputs ORDER BY uid");
     return JSON.stringify({ inputs, outputs });
   }
