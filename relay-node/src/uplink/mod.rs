@@ -1,28 +1,199 @@
 //! The node's side of the link to the control plane.
+//!
+//! One WebSocket carries snapshots down and acknowledgements and events up; while it is down the
+//! node polls over plain HTTP. Whether a key may publish is asked over HTTP in any case.
+//!
+//! `link` decides what is said and when, and knows neither sockets nor clocks; `driver` is the task
+//! that does it, with `socket` and `http`.
 
-use shared::id::InputUid;
-use shared::link::{Applied, Snapshot};
+mod backoff;
+mod driver;
+mod endpoint;
+mod events;
+mod failure;
+mod http;
+mod link;
+mod socket;
+
+#[cfg(test)]
+mod fake;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use rustls::ClientConfig;
+use shared::id::{InputUid, Instance, NodeName};
+use shared::link::{Applied, LINK_VERSION, PublishAnswer, PublishRequest, Snapshot};
 use shared::secret::Secret;
+use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+use url::Url;
 
-use crate::control::{LinkState, Refused};
+use crate::control::{LinkState, Refused, Revs};
+use driver::{Driver, now};
+use endpoint::Endpoint;
+use failure::Failure;
+use http::Http;
+use link::{Link, TOKEN_ADVICE};
+
+/// What the uplink must know.
+pub struct Config {
+    /// The control plane's URL, `https://host[:port][/prefix]`; `http` serves for development.
+    pub control: Url,
+    /// The relay token.
+    pub token: Secret,
+    /// The node's name, for which the token was made.
+    pub node: NodeName,
+    /// This run of the node's process.
+    pub instance: Instance,
+    /// How to speak TLS with the control plane: the certificate authorities to trust.
+    pub tls: Arc<ClientConfig>,
+}
+
+/// Why an uplink cannot be made of a configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidConfig {
+    /// Neither `http` nor `https`.
+    #[error("the control plane's URL must begin with https:// (or http://, on this machine)")]
+    Scheme,
+    /// No HTTP client can be made of the TLS configuration.
+    #[error("the TLS configuration cannot be used for the control plane")]
+    Tls,
+    /// A token that no HTTP header can carry.
+    #[error("the token holds characters that no token has: copy it again")]
+    Token,
+    /// A URL without a host, or with a part that must not be there.
+    #[error(
+        "the control plane's URL must be https://host[:port][/path], without user name, query or fragment"
+    )]
+    Url,
+}
 
 /// The running uplink, as the node sees it.
-pub struct Handle(());
+pub struct Handle {
+    shared: Arc<Shared>,
+    http: Http,
+    node: NodeName,
+    instance: Instance,
+}
 
 impl Handle {
     /// Asks the control plane whether `key` may publish.
-    pub async fn authorise(&self, _key: &Secret) -> Result<Snapshot, Refused> {
-        Err(Refused::Unavailable)
+    pub async fn authorise(&self, key: &Secret) -> Result<Snapshot, Refused> {
+        let request = PublishRequest {
+            version: LINK_VERSION,
+            node: self.node.clone(),
+            instance: self.instance,
+            key: key.clone(),
+        };
+        match self.http.publish(&request).await {
+            Ok(PublishAnswer::Accepted { snapshot }) => Ok(snapshot),
+            Ok(PublishAnswer::Refused { reason }) => Err(Refused::Denied(reason)),
+            Err(failure @ Failure::Unauthorised(_)) => {
+                error!(%failure, "{TOKEN_ADVICE}");
+                Err(Refused::Unavailable)
+            }
+            Err(failure) => {
+                warn!(%failure, "the control plane cannot be asked whether a key may publish");
+                Err(Refused::Unavailable)
+            }
+        }
     }
 
     /// Acknowledges a snapshot.
-    pub fn applied(&self, _applied: Applied) {}
+    pub fn applied(&self, applied: Applied) {
+        self.shared.link().applied(applied);
+        self.shared.changed.notify_one();
+    }
 
-    /// Reports that a broadcast is over.
-    pub fn ended(&self, _input: InputUid, _epoch: u64) {}
+    /// Reports that the broadcast of `input` under `epoch` is over.
+    pub fn ended(&self, input: InputUid, epoch: u64) {
+        self.shared.link().ended(input, epoch, now());
+        self.shared.changed.notify_one();
+    }
 
     /// How changes reach the node at this moment.
     pub fn state(&self) -> LinkState {
-        LinkState::Down
+        self.shared.link().state()
+    }
+
+    /// Since when [`Self::state`] is what it is.
+    pub fn since(&self) -> Instant {
+        self.shared.link().since()
     }
 }
+
+/// The uplink's task, to be run.
+pub struct Uplink(Driver);
+
+impl Uplink {
+    /// An uplink that reports `revs`, and the receiver of the snapshots that come down, as they
+    /// come: some old, some repeated.
+    pub fn new(
+        config: Config,
+        revs: Arc<Revs>,
+    ) -> Result<(Self, Handle, mpsc::Receiver<Snapshot>), InvalidConfig> {
+        let endpoint = Endpoint::new(&config)?;
+        if Endpoint::is_exposed(&config.control) {
+            warn!(
+                "the control plane's URL is http: the token and all keys cross the network in clear"
+            );
+        }
+        let http = Http::new(&config, endpoint.clone()).map_err(|_| InvalidConfig::Tls)?;
+        let shared = Arc::new(Shared {
+            link: Mutex::new(Link::new(config.instance, random, now())),
+            changed: Notify::new(),
+            acted: Notify::new(),
+        });
+        let handle = Handle {
+            shared: Arc::clone(&shared),
+            http: http.clone(),
+            node: config.node,
+            instance: config.instance,
+        };
+        let (snapshots, receiver) = mpsc::channel(QUEUED_SNAPSHOTS);
+        let driver = Driver {
+            shared,
+            revs,
+            snapshots,
+            http,
+            endpoint,
+            tls: config.tls,
+        };
+        Ok((Self(driver), handle, receiver))
+    }
+
+    /// Runs until the receiver of snapshots is dropped, or until `shutdown`, by a second at most.
+    pub async fn run(self, shutdown: CancellationToken) {
+        self.0.run(shutdown).await;
+    }
+}
+
+/// What the handle and the task have in common.
+struct Shared {
+    link: Mutex<Link>,
+    /// The handle has told the link something.
+    changed: Notify,
+    /// The task has done all that was due.
+    acted: Notify,
+}
+
+impl Shared {
+    fn link(&self) -> MutexGuard<'_, Link> {
+        // A panic while it was held would have been a bug in `link`; going on with what it left is
+        // better than to lose the control plane.
+        self.link.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Jitter; without a random source of the system all waits are the longest.
+fn random() -> u64 {
+    getrandom::u64().unwrap_or(u64::MAX)
+}
+
+/// Snapshots between the uplink and the node. The node takes them without waiting for anything, so
+/// that this only evens out bursts.
+const QUEUED_SNAPSHOTS: usize = 64;

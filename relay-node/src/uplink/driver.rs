@@ -1,0 +1,184 @@
+//! The task that does what the link wants.
+
+use std::future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustls::ClientConfig;
+use shared::link::{PING, Reconciliation, Snapshot};
+use tokio::sync::mpsc;
+use tokio::time;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+use tokio_util::sync::CancellationToken;
+
+use super::Shared;
+use super::endpoint::Endpoint;
+use super::failure::Failure;
+use super::http::Http;
+use super::link::Action;
+use super::socket::Socket;
+use crate::control::Revs;
+
+/// Owns the socket and the polls, and the time between them.
+pub(super) struct Driver {
+    pub(super) shared: Arc<Shared>,
+    pub(super) revs: Arc<Revs>,
+    pub(super) snapshots: mpsc::Sender<Snapshot>,
+    pub(super) http: Http,
+    pub(super) endpoint: Endpoint,
+    pub(super) tls: Arc<ClientConfig>,
+}
+
+impl Driver {
+    /// Runs until `shutdown`, and then until the control plane has taken care of every event, for
+    /// [`LINGER`] at most.
+    pub(super) async fn run(self, shutdown: CancellationToken) {
+        let mut io = Io::default();
+        tokio::select! {
+            () = self.serve(&mut io) => {}
+            () = self.finish(shutdown) => {}
+        }
+        if let Some(socket) = io.socket.take() {
+            socket.close().await;
+        }
+    }
+
+    /// Returns when nobody takes snapshots any more.
+    async fn serve(&self, io: &mut Io) {
+        while self.act(io).await.is_ok() {
+            let timeout = self.shared.link().poll_timeout();
+            tokio::select! {
+                () = self.shared.changed.notified() => {}
+                () = sleep_until(timeout) => {}
+                outcome = or_pending(&mut io.opening) => {
+                    io.opening = None;
+                    let mut link = self.shared.link();
+                    match outcome {
+                        Ok(socket) => {
+                            io.socket = Some(socket);
+                            link.opened(now());
+                        }
+                        Err(failure) => link.open_failed(&failure, now()),
+                    }
+                }
+                text = receive(&mut io.socket) => {
+                    let mut link = self.shared.link();
+                    match text {
+                        Some(text) => link.received(&text, now()),
+                        None => {
+                            io.socket = None;
+                            link.closed(&Failure::Closed, now());
+                        }
+                    }
+                }
+                outcome = or_pending(&mut io.polling) => {
+                    io.polling = None;
+                    self.shared.link().polled(outcome, now());
+                }
+            }
+        }
+    }
+
+    /// Performs every action that is due.
+    async fn act(&self, io: &mut Io) -> Result<(), NobodyListens> {
+        loop {
+            let action = self.shared.link().poll_action(&self.revs, now());
+            let text = match action {
+                None => {
+                    self.shared.acted.notify_waiters();
+                    return Ok(());
+                }
+                Some(Action::Connect) => {
+                    let (endpoint, tls) = (self.endpoint.clone(), Arc::clone(&self.tls));
+                    io.opening = Some(Box::pin(async move { Socket::open(&endpoint, tls).await }));
+                    continue;
+                }
+                Some(Action::Deliver(snapshot)) => {
+                    let delivered = self.snapshots.send(snapshot).await;
+                    delivered.map_err(|_| NobodyListens)?;
+                    continue;
+                }
+                Some(Action::Drop) => {
+                    io.socket = None;
+                    continue;
+                }
+                Some(Action::Ping) => Ok(Utf8Bytes::from_static(PING)),
+                Some(Action::Poll(report)) => {
+                    let http = self.http.clone();
+                    io.polling = Some(Box::pin(async move { http.poll(&report).await }));
+                    continue;
+                }
+                Some(Action::Send(frame)) => serde_json::to_string(&frame)
+                    .map(Utf8Bytes::from)
+                    .map_err(|error| Failure::Unreadable(error.into())),
+            };
+            let sent = text.and_then(|text| match &io.socket {
+                Some(socket) => socket.send(text),
+                None => Err(Failure::Closed),
+            });
+            if let Err(failure) = sent {
+                io.socket = None;
+                self.shared.link().closed(&failure, now());
+            }
+        }
+    }
+
+    async fn finish(&self, shutdown: CancellationToken) {
+        shutdown.cancelled().await;
+        let drained = async {
+            loop {
+                let acted = self.shared.acted.notified();
+                if self.shared.link().is_drained() {
+                    return;
+                }
+                acted.await;
+            }
+        };
+        // What is not taken care of by then, the control plane learns from the next instance.
+        let _ = time::timeout(LINGER, drained).await;
+    }
+}
+
+/// Nobody takes snapshots any more: the node is gone.
+struct NobodyListens;
+
+/// What is going on with the control plane at the moment.
+#[derive(Default)]
+struct Io {
+    opening: Option<Exchange<Socket>>,
+    socket: Option<Socket>,
+    polling: Option<Exchange<Reconciliation>>,
+}
+
+/// One question and its outcome.
+type Exchange<T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + Send>>;
+
+async fn or_pending<T>(exchange: &mut Option<Exchange<T>>) -> Result<T, Failure> {
+    match exchange {
+        Some(exchange) => exchange.await,
+        None => future::pending().await,
+    }
+}
+
+async fn receive(socket: &mut Option<Socket>) -> Option<Utf8Bytes> {
+    match socket {
+        Some(socket) => socket.receive().await,
+        None => future::pending().await,
+    }
+}
+
+async fn sleep_until(when: Option<Instant>) {
+    match when {
+        Some(when) => time::sleep_until(when.into()).await,
+        None => future::pending().await,
+    }
+}
+
+/// The time by tokio's clock, which tests can hold.
+pub(super) fn now() -> Instant {
+    time::Instant::now().into_std()
+}
+
+/// How long a node that shuts down waits for its last events to be taken care of.
+const LINGER: Duration = Duration::from_secs(1);

@@ -1,0 +1,467 @@
+use shared::id::Instance;
+use shared::limits::MAX_EVENTS_PER_REPORT;
+use shared::link::Wish;
+
+use super::*;
+
+fn input(number: u8) -> InputUid {
+    InputUid::from_random([number; 16])
+}
+
+fn snapshot(number: u8, rev: u64) -> Snapshot {
+    Snapshot {
+        input: input(number),
+        rev,
+        epoch: 1,
+        owner: None,
+        wish: Wish::Disabled,
+    }
+}
+
+fn reconciliation(snapshots: Vec<Snapshot>, events_through: u64) -> Reconciliation {
+    Reconciliation {
+        version: LINK_VERSION,
+        snapshots,
+        events_through,
+    }
+}
+
+fn frame(frame: ToNode) -> String {
+    serde_json::to_string(&frame).unwrap()
+}
+
+/// A link on a clock that the test holds. Chance picks the longest wait.
+struct Bench {
+    link: Link,
+    on_air: Revs,
+    now: Instant,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let now = Instant::now();
+        Self {
+            link: Link::new(Instance::from_random([7; 16]), || u64::MAX, now),
+            on_air: Revs::default(),
+            now,
+        }
+    }
+
+    fn on_air() -> Self {
+        let bench = Self::new();
+        bench.on_air.set(input(1), 5);
+        bench
+    }
+
+    /// With a socket over which a report was answered.
+    fn connected() -> Self {
+        let mut bench = Self::on_air();
+        assert_eq!(bench.actions().first(), Some(&Action::Connect));
+        // The poll that covers the time until the socket is open is answered as well.
+        bench.link.polled(Ok(reconciliation(vec![], 0)), bench.now);
+        bench.open();
+        bench
+    }
+
+    fn open(&mut self) {
+        self.link.opened(self.now);
+        assert_eq!(self.actions(), [Action::Send(self.report())]);
+        self.receive(ToNode::Reconciliation(reconciliation(vec![], 0)));
+        assert_eq!(self.link.state(), LinkState::Connected);
+    }
+
+    fn actions(&mut self) -> Vec<Action> {
+        std::iter::from_fn(|| self.link.poll_action(&self.on_air, self.now)).collect()
+    }
+
+    fn receive(&mut self, what: ToNode) {
+        self.link.received(&frame(what), self.now);
+    }
+
+    fn report(&self) -> ToControl {
+        ToControl::Report(self.link.report(&self.on_air))
+    }
+
+    /// Moves the clock in the steps that the link asks for, until `duration` has passed or there is
+    /// something to do; answers pings if told to.
+    fn advance(&mut self, duration: Duration, answer_pings: bool) -> Vec<Action> {
+        let end = self.now + duration;
+        loop {
+            let next = self.link.poll_timeout().filter(|next| *next <= end);
+            let Some(next) = next else {
+                self.now = end;
+                return self.actions();
+            };
+            self.now = next.max(self.now);
+            let mut actions = self.actions();
+            if answer_pings && actions.contains(&Action::Ping) {
+                self.link.received(PONG, self.now);
+                actions.retain(|action| *action != Action::Ping);
+            }
+            if !actions.is_empty() {
+                return actions;
+            }
+        }
+    }
+
+    fn elapsed(&self, since: Instant) -> Duration {
+        self.now.duration_since(since)
+    }
+}
+
+fn polls(actions: &[Action]) -> usize {
+    actions
+        .iter()
+        .filter(|action| matches!(action, Action::Poll(_)))
+        .count()
+}
+
+#[test]
+fn opens_with_a_report() {
+    let mut bench = Bench::new();
+    assert_eq!(bench.actions(), [Action::Connect]);
+    bench.on_air.set(input(1), 5);
+    bench.link.opened(bench.now);
+    let expected = Report {
+        version: LINK_VERSION,
+        instance: Instance::from_random([7; 16]),
+        revs: [(input(1), 5)].into(),
+        events: vec![],
+    };
+    assert_eq!(bench.actions(), [Action::Send(ToControl::Report(expected))]);
+    assert_eq!(bench.link.state(), LinkState::Down);
+}
+
+#[test]
+fn hands_snapshots_on_as_they_come() {
+    let mut bench = Bench::connected();
+    let snapshots = [
+        snapshot(1, 9),
+        snapshot(1, 9),
+        snapshot(1, 3),
+        snapshot(2, 1),
+    ];
+    for snapshot in &snapshots {
+        bench.receive(ToNode::Snapshot(snapshot.clone()));
+    }
+    assert_eq!(bench.actions(), snapshots.map(Action::Deliver));
+    let reconciled = vec![snapshot(3, 2), snapshot(1, 1)];
+    bench.receive(ToNode::Reconciliation(reconciliation(
+        reconciled.clone(),
+        0,
+    )));
+    assert_eq!(
+        bench.actions(),
+        reconciled
+            .into_iter()
+            .map(Action::Deliver)
+            .collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn reports_within_each_minute() {
+    let mut bench = Bench::connected();
+    for _ in 0..3 {
+        let start = bench.now;
+        assert_eq!(
+            bench.advance(Duration::from_secs(61), true),
+            [Action::Send(bench.report())]
+        );
+        assert_eq!(bench.elapsed(start), REPORT_EVERY);
+        bench.receive(ToNode::Reconciliation(reconciliation(vec![], 0)));
+    }
+}
+
+#[test]
+fn acknowledges_at_once_and_the_latest_after_an_outage() {
+    let mut bench = Bench::connected();
+    let applied = |rev| Applied {
+        input: input(1),
+        rev,
+        unsupported: vec![],
+    };
+    bench.link.applied(applied(6));
+    assert_eq!(
+        bench.actions(),
+        [Action::Send(ToControl::Applied(applied(6)))]
+    );
+    bench.link.closed(&Failure::Closed, bench.now);
+    bench.link.applied(applied(7));
+    bench.link.applied(applied(8));
+    bench.now += Duration::from_secs(20);
+    assert!(bench.actions().contains(&Action::Connect));
+    bench.link.opened(bench.now);
+    assert_eq!(
+        bench.actions(),
+        [
+            Action::Send(bench.report()),
+            Action::Send(ToControl::Applied(applied(8)))
+        ]
+    );
+}
+
+#[test]
+fn acknowledgements_are_bounded() {
+    let mut bench = Bench::new();
+    for number in 0..=MAX_WAITING_ACKNOWLEDGEMENTS {
+        let mut bytes = [0; 16];
+        bytes[8..].copy_from_slice(&number.to_be_bytes());
+        bench.link.applied(Applied {
+            input: InputUid::from_random(bytes),
+            rev: 1,
+            unsupported: vec![],
+        });
+        assert_eq!(
+            bench.link.applied.len(),
+            (number + 1).min(MAX_WAITING_ACKNOWLEDGEMENTS)
+        );
+    }
+}
+
+#[test]
+fn events_go_up_at_once_and_again_until_acknowledged() {
+    let mut bench = Bench::connected();
+    bench.link.ended(input(1), 4, bench.now);
+    let first = bench.report();
+    assert_eq!(bench.actions(), [Action::Send(first)]);
+    // One that happens meanwhile waits for the answer, then goes up at once.
+    bench.link.ended(input(2), 1, bench.now);
+    assert_eq!(bench.actions(), []);
+    bench.receive(ToNode::Reconciliation(reconciliation(vec![], 1)));
+    let ToControl::Report(second) = bench.report() else {
+        panic!("not a report");
+    };
+    assert_eq!(second.events.len(), 1);
+    assert_eq!(
+        bench.actions(),
+        [Action::Send(ToControl::Report(second.clone()))]
+    );
+    // The socket breaks before the answer: repeated by the poll and over the next one.
+    bench.now += POLL_EVERY;
+    bench.link.closed(&Failure::Closed, bench.now);
+    assert_eq!(bench.actions(), [Action::Poll(second.clone())]);
+    bench.now += Duration::from_secs(1);
+    assert_eq!(bench.actions(), [Action::Connect]);
+    bench.link.opened(bench.now);
+    assert_eq!(bench.actions(), [Action::Send(ToControl::Report(second))]);
+    bench.receive(ToNode::Reconciliation(reconciliation(vec![], 2)));
+    assert!(bench.link.is_drained());
+    assert_eq!(bench.actions(), []);
+}
+
+#[test]
+fn many_events_follow_each_other_only_if_acknowledged() {
+    let mut bench = Bench::connected();
+    for _ in 0..=MAX_EVENTS_PER_REPORT {
+        bench.link.ended(input(1), 1, bench.now);
+    }
+    assert_eq!(bench.actions().len(), 1);
+    bench.receive(ToNode::Reconciliation(reconciliation(vec![], 0)));
+    assert_eq!(bench.actions(), []);
+    bench.link.ended(input(1), 2, bench.now);
+    assert_eq!(bench.actions().len(), 1);
+    let through = MAX_EVENTS_PER_REPORT as u64;
+    bench.receive(ToNode::Reconciliation(reconciliation(vec![], through)));
+    assert_eq!(bench.actions(), [Action::Send(bench.report())]);
+}
+
+#[test]
+fn polls_at_once_when_the_socket_drops() {
+    let mut bench = Bench::connected();
+    bench.now += POLL_EVERY;
+    bench.link.closed(&Failure::Closed, bench.now);
+    assert_eq!(bench.link.state(), LinkState::Down);
+    assert_eq!(polls(&bench.actions()), 1);
+    let newer = snapshot(1, 6);
+    let answer = reconciliation(vec![newer.clone()], 0);
+    bench.link.polled(Ok(answer), bench.now);
+    assert_eq!(bench.actions(), [Action::Deliver(newer)]);
+    assert_eq!(bench.link.state(), LinkState::Polling);
+}
+
+#[test]
+fn polls_at_most_once_in_ten_seconds_though_the_socket_flaps() {
+    let mut bench = Bench::connected();
+    bench.now += POLL_EVERY;
+    bench.link.closed(&Failure::Closed, bench.now);
+    let start = bench.now;
+    let mut sent = Vec::new();
+    while bench.elapsed(start) < Duration::from_secs(120) {
+        for action in bench.advance(Duration::from_secs(1), true) {
+            match action {
+                Action::Connect => {
+                    bench.link.opened(bench.now);
+                    bench.receive(ToNode::Reconciliation(reconciliation(vec![], 0)));
+                    bench.link.closed(&Failure::Closed, bench.now);
+                }
+                Action::Poll(_) => {
+                    sent.push(bench.now);
+                    bench.link.polled(Ok(reconciliation(vec![], 0)), bench.now);
+                }
+                _ => {}
+            }
+        }
+    }
+    assert!(sent.len() >= 10, "{}", sent.len());
+    for pair in sent.windows(2) {
+        assert!(pair[1].duration_since(pair[0]) >= POLL_EVERY);
+    }
+}
+
+/// Upgrades are refused while plain HTTP works: the longest time between two polls, with one of
+/// them lost, stays within what the product document promises.
+#[test]
+fn polling_keeps_the_promise_with_a_poll_lost() {
+    let mut bench = Bench::connected();
+    bench.now += POLL_EVERY;
+    bench.link.closed(&Failure::Closed, bench.now);
+    let mut answered = bench.now;
+    for round in 0..20 {
+        let mut polled = None;
+        while polled.is_none() {
+            for action in bench.advance(Duration::from_secs(60), true) {
+                match action {
+                    Action::Connect => bench.link.open_failed(&Failure::Status(503), bench.now),
+                    Action::Poll(_) => polled = Some(bench.now),
+                    _ => {}
+                }
+            }
+        }
+        if round % 2 == 1 {
+            bench.now += Duration::from_secs(5);
+            let failure = Failure::TimedOut(Duration::from_secs(5));
+            bench.link.polled(Err(failure), bench.now);
+        } else {
+            assert!(bench.elapsed(answered) < Duration::from_secs(30));
+            answered = bench.now;
+            bench.link.polled(Ok(reconciliation(vec![], 0)), bench.now);
+        }
+    }
+}
+
+#[test]
+fn does_not_poll_with_nothing_on_air() {
+    let mut bench = Bench::connected();
+    bench.on_air.remove(input(1));
+    bench.link.closed(&Failure::Closed, bench.now);
+    let start = bench.now;
+    while bench.elapsed(start) < Duration::from_secs(60) {
+        let actions = bench.advance(Duration::from_secs(60), true);
+        assert_eq!(polls(&actions), 0);
+        if actions.contains(&Action::Connect) {
+            bench.link.open_failed(&Failure::Status(503), bench.now);
+        }
+    }
+    assert_eq!(bench.link.state(), LinkState::Down);
+}
+
+#[test]
+fn waits_for_a_slow_poll() {
+    let mut bench = Bench::connected();
+    bench.now += POLL_EVERY;
+    bench.link.closed(&Failure::Closed, bench.now);
+    assert_eq!(polls(&bench.actions()), 1);
+    bench.now += Duration::from_secs(100);
+    assert_eq!(polls(&bench.actions()), 0);
+    bench.link.polled(Err(Failure::Closed), bench.now);
+    assert_eq!(polls(&bench.actions()), 1);
+}
+
+#[test]
+fn does_not_poll_over_a_socket_that_works() {
+    let mut bench = Bench::connected();
+    let start = bench.now;
+    while bench.elapsed(start) < Duration::from_secs(300) {
+        let actions = bench.advance(Duration::from_secs(60), true);
+        assert_eq!(polls(&actions), 0);
+        bench.receive(ToNode::Reconciliation(reconciliation(vec![], 0)));
+    }
+}
+
+#[test]
+fn a_socket_without_pongs_is_dropped() {
+    let mut bench = Bench::connected();
+    let start = bench.now;
+    let mut pings = 0;
+    loop {
+        let actions = bench.advance(Duration::from_secs(60), false);
+        pings += actions.iter().filter(|a| **a == Action::Ping).count();
+        if actions.contains(&Action::Drop) {
+            assert_eq!(polls(&actions), 1);
+            break;
+        }
+    }
+    assert_eq!(pings, 2);
+    assert_eq!(bench.elapsed(start), SILENT_AFTER);
+    assert_ne!(bench.link.state(), LinkState::Connected);
+}
+
+#[test]
+fn a_socket_that_only_answers_pings_is_dropped() {
+    let mut bench = Bench::on_air();
+    bench.actions();
+    bench.link.opened(bench.now);
+    let start = bench.now;
+    assert_eq!(bench.actions(), [Action::Send(bench.report())]);
+    while !bench
+        .advance(Duration::from_secs(60), true)
+        .contains(&Action::Drop)
+    {}
+    assert_eq!(bench.elapsed(start), MUTE_AFTER);
+    assert_eq!(bench.link.state(), LinkState::Down);
+}
+
+#[test]
+fn unknown_and_unreadable_frames_change_nothing() {
+    let mut bench = Bench::connected();
+    for text in [r#"{"type":"weather","rain":true}"#, "{", "", "\u{0}", "[]"] {
+        bench.link.received(text, bench.now);
+    }
+    assert_eq!(bench.actions(), []);
+    assert_eq!(bench.link.state(), LinkState::Connected);
+}
+
+#[test]
+fn attempts_grow_apart_and_start_over_after_a_good_socket() {
+    let mut bench = Bench::new();
+    let mut waits = Vec::new();
+    for _ in 0..6 {
+        assert_eq!(bench.actions(), [Action::Connect]);
+        bench.link.open_failed(&Failure::Status(503), bench.now);
+        let start = bench.now;
+        while let Phase::Waiting { until } = bench.link.phase
+            && bench.now < until
+        {
+            bench.now = until;
+        }
+        waits.push(bench.elapsed(start).as_secs());
+    }
+    assert_eq!(waits, [1, 2, 4, 8, 10, 10]);
+    for (lived, wait) in [
+        (STABLE_AFTER - Duration::from_millis(1), 10),
+        (STABLE_AFTER, 1),
+    ] {
+        assert_eq!(bench.actions(), [Action::Connect]);
+        bench.open();
+        bench.now += lived;
+        bench.link.closed(&Failure::Closed, bench.now);
+        let Phase::Waiting { until } = bench.link.phase else {
+            panic!("not waiting");
+        };
+        assert_eq!(until.duration_since(bench.now).as_secs(), wait);
+        bench.now = until;
+    }
+}
+
+#[test]
+fn a_refused_token_is_tried_again_slowly() {
+    let mut bench = Bench::on_air();
+    assert_eq!(bench.actions().len(), 2);
+    let refusal = Failure::Unauthorised(403);
+    bench.link.open_failed(&refusal, bench.now);
+    bench.link.polled(Err(refusal), bench.now);
+    let start = bench.now;
+    assert_eq!(bench.advance(Duration::from_secs(120), true).len(), 2);
+    assert_eq!(bench.elapsed(start), REFUSED_RETRY);
+}
