@@ -1,0 +1,217 @@
+//! A broadcast as its viewers see it: what arrives, and what changes while it runs.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use reqwest::Method;
+use serde_json::json;
+use system_tests::dev::left;
+use system_tests::encoder::Source;
+use system_tests::packets::begins_with_keyframe;
+use system_tests::ports;
+use system_tests::secrets::output_key;
+use system_tests::shared::Shared;
+use system_tests::wait;
+
+static SHARED: Shared = Shared::new();
+
+/// The time in which a change reaches a broadcast.
+const CHANGED_WITHIN: Duration = Duration::from_secs(1);
+
+/// From the start of FFmpeg until outputs publish: encoder, ingest, destination and a keyframe.
+const ON_AIR_WITHIN: Duration = Duration::from_secs(10);
+
+#[test]
+fn bit_exact() -> Result<()> {
+    let house = SHARED.enter()?;
+    let source = Source::new(8)?;
+    let input = house.dev.api.create_input("bit exact")?;
+    let (plain, tls) = (output_key()?, output_key()?);
+    let destination = &house.destination;
+    house
+        .dev
+        .api
+        .add_output(&input, &destination.rtmp_url(), &plain)?;
+    house
+        .dev
+        .api
+        .add_output(&input, &destination.rtmps_url(), &tls)?;
+
+    let mut encoder = source.publish(&input.url, &input.key, house.ingest_authority())?;
+    let status = encoder.wait(Duration::from_secs(30))?;
+    ensure!(status.success(), "FFmpeg: {status}: {}", encoder.printed()?);
+
+    let sent = source.packets()?;
+    ensure!(sent.video.len() == 240, "{} frames", sent.video.len());
+    destination.recorded(&plain, 1)?.same_as(&sent)?;
+    destination.recorded(&tls, 1)?.same_as(&sent)?;
+    house.pass()
+}
+
+#[test]
+fn changes_on_air() -> Result<()> {
+    let house = SHARED.enter()?;
+    let (api, destination) = (&house.dev.api, &house.destination);
+    let source = Source::new(12)?;
+    let input = api.create_input("changes on air")?;
+    let (steady, leaving) = (output_key()?, output_key()?);
+    api.add_output(&input, &destination.rtmp_url(), &steady)?;
+    let to_leave = api.add_output(&input, &destination.rtmps_url(), &leaving)?;
+
+    let mut encoder = source.publish(&input.url, &input.key, house.ingest_authority())?;
+    let deadline = Instant::now() + ON_AIR_WITHIN;
+    destination.published(&steady, 1, deadline)?;
+    destination.published(&leaving, 1, deadline)?;
+
+    // Added: connected within a second, over RTMP and over RTMPS.
+    let late = [output_key()?, output_key()?];
+    for (key, url) in late
+        .iter()
+        .zip([destination.rtmp_url(), destination.rtmps_url()])
+    {
+        let added = api.add_output(&input, &url, key)?;
+        destination.published(key, 1, added.at + CHANGED_WITHIN)?;
+    }
+
+    // Deleted: disconnected within a second.
+    let deleted = api.delete_output(&input, &to_leave)?;
+    destination.ended(&leaving, 1, deleted + CHANGED_WITHIN)?;
+
+    let status = encoder.wait(Duration::from_secs(30))?;
+    ensure!(status.success(), "FFmpeg: {status}: {}", encoder.printed()?);
+    let sent = source.packets()?;
+    destination.recorded(&steady, 1)?.same_as(&sent)?;
+    destination.recorded(&leaving, 1)?.begin(&sent)?;
+    for key in &late {
+        let recording = destination.recording(key, 1)?;
+        ensure!(begins_with_keyframe(&recording)?, "no keyframe first");
+        let recorded = destination.recorded(key, 1)?;
+        let begin = recorded.part_of(&sent)?;
+        let end = begin + recorded.video.len();
+        ensure!(end == sent.video.len(), "ends at {end}");
+    }
+    for key in [&steady, &leaving] {
+        ensure!(destination.publishes(key) == 1, "an output reconnected");
+    }
+    house.pass()
+}
+
+#[test]
+fn deleting_the_input_cuts_its_publisher() -> Result<()> {
+    let house = SHARED.enter()?;
+    let (api, destination) = (&house.dev.api, &house.destination);
+    let source = Source::new(20)?;
+    let input = api.create_input("to be deleted")?;
+    let key = output_key()?;
+    api.add_output(&input, &destination.rtmp_url(), &key)?;
+    let mut encoder = source.publish(&input.url, &input.key, house.ingest_authority())?;
+    destination.published(&key, 1, Instant::now() + ON_AIR_WITHIN)?;
+    wait::until("media", ON_AIR_WITHIN, || {
+        Ok((destination.received(&key)? > 10_000).then_some(()))
+    })?;
+
+    let deleted = api.delete_input(&input)?;
+    destination.ended(&key, 1, deleted + CHANGED_WITHIN)?;
+    let status = encoder.wait(left(deleted, CHANGED_WITHIN))?;
+    ensure!(!status.success(), "FFmpeg was not cut");
+
+    // Its key is nobody's from here on.
+    let mut encoder = source.publish(&input.url, &input.key, house.ingest_authority())?;
+    ensure!(!encoder.wait(ON_AIR_WITHIN)?.success(), "FFmpeg was let in");
+    house.pass()
+}
+
+#[test]
+fn a_refused_encoder_is_told_why() -> Result<()> {
+    let house = SHARED.enter()?;
+    let source = Source::new(2)?;
+    let input = house.dev.api.create_input("refusals")?;
+    let other = house.dev.api.create_input("another")?;
+    // The secret of one input with the id of another.
+    let wrong = input.key.replace(&input.uid, &other.uid);
+    let unknown = format!("{}k{}", "0".repeat(32), "0".repeat(32));
+    let application = input.url.replace("/live/", "/elsewhere/");
+    for (url, key, told) in [
+        (
+            &input.url,
+            wrong.as_str(),
+            "no live input has this stream key",
+        ),
+        (&input.url, &unknown, "no live input has this stream key"),
+        (&input.url, "hunter2", "no live input has this stream key"),
+        (&application, &input.key, "live"),
+    ] {
+        let mut encoder = source.publish(url, key, house.ingest_authority())?;
+        let status = encoder.wait(ON_AIR_WITHIN)?;
+        ensure!(!status.success(), "FFmpeg was let in");
+        let printed = encoder.printed()?;
+        let told_so = printed
+            .lines()
+            .any(|line| line.contains("Server error") && line.contains(told));
+        ensure!(told_so, "FFmpeg was told: {printed}");
+    }
+    house.pass()
+}
+
+/// Everything that goes wrong is logged somewhere: none of it with a secret.
+#[test]
+fn secrets_scan() -> Result<()> {
+    let house = SHARED.enter()?;
+    let (api, destination) = (&house.dev.api, &house.destination);
+    let secrets = house.dev.secrets();
+    let input = api.create_input("secrets")?;
+    let query = output_key()?;
+    secrets.add("a query in an output's URL", &query);
+    let nobody = ports::one()?;
+    let tls_to_plain = destination.rtmp_url().replace("rtmp://", "rtmps://");
+    let (good, refused) = (output_key()?, output_key()?);
+    api.add_output(&input, &destination.rtmp_url(), &good)?;
+    for url in [
+        format!("rtmp://localhost:{nobody}/live?token={query}"),
+        format!("rtmp://nowhere.invalid/live?token={query}"),
+        format!("rtmps://localhost:{nobody}/live"),
+        tls_to_plain,
+        destination.rtmps_url().replace("localhost", "127.0.0.1"),
+        destination
+            .rtmp_url()
+            .replace("/live", "/no-such-application"),
+        house.dev.line.relay_admin.replace("http://", "rtmp://") + "/live",
+    ] {
+        api.add_output(&input, &url, &refused)?;
+    }
+
+    let wrong_token = output_key()?;
+    secrets.add("a token that is not valid", &wrong_token);
+    for (token, path, body) in [
+        (wrong_token.as_str(), "/live_inputs", json!({})),
+        (
+            &house.dev.line.token,
+            "/live_inputs",
+            json!({"meta": [&good]}),
+        ),
+        (
+            &house.dev.line.token,
+            &format!("/live_inputs/{}/outputs", input.uid),
+            json!({"url": format!("http://{query}/"), "streamKey": &refused}),
+        ),
+        (
+            &house.dev.line.token,
+            &format!("/live_inputs/{}/outputs", input.uid),
+            json!({"url": 1, "streamKey": [&refused]}),
+        ),
+    ] {
+        let answer = api.request_as(token, Method::POST, path, Some(&body))?;
+        ensure!(answer.status >= 400, "{path}: status {}", answer.status);
+    }
+
+    let source = Source::new(5)?;
+    let mut encoder = source.publish(&input.url, &input.key, house.ingest_authority())?;
+    destination.published(&good, 1, Instant::now() + ON_AIR_WITHIN)?;
+    house.dev.scan()?;
+    let status = encoder.wait(Duration::from_secs(30))?;
+    ensure!(status.success(), "FFmpeg: {status}: {}", encoder.printed()?);
+    destination
+        .recorded(&good, 1)?
+        .same_as(&source.packets()?)?;
+    house.pass()
+}
