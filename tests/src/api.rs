@@ -92,6 +92,20 @@ impl Api {
         })
     }
 
+    /// Switches an output on or off; when the answer was there.
+    pub fn enable_output(&self, input: &Input, output: &Output, enabled: bool) -> Result<Instant> {
+        let path = format!("/live_inputs/{}/outputs/{}", input.uid, output.uid);
+        let body = json!({"enabled": enabled});
+        Ok(self.successful(Method::PUT, &path, Some(&body))?.at)
+    }
+
+    /// Switches a live input on or off; when the answer was there.
+    pub fn enable_input(&self, input: &Input, enabled: bool) -> Result<Instant> {
+        let path = format!("/live_inputs/{}", input.uid);
+        let body = json!({"enabled": enabled});
+        Ok(self.successful(Method::PUT, &path, Some(&body))?.at)
+    }
+
     /// Deletes an output; when the answer was there.
     pub fn delete_output(&self, input: &Input, output: &Output) -> Result<Instant> {
         let path = format!("/live_inputs/{}/outputs/{}", input.uid, output.uid);

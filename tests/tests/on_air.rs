@@ -65,10 +65,8 @@ fn changes_on_air() -> Result<()> {
 
     // Added: connected within a second, over RTMP and over RTMPS.
     let late = [output_key()?, output_key()?];
-    for (key, url) in late
-        .iter()
-        .zip([destination.rtmp_url(), destination.rtmps_url()])
-    {
+    let urls = [destination.rtmp_url(), destination.rtmps_url()];
+    for (key, url) in late.iter().zip(urls) {
         let added = api.add_output(&input, &url, key)?;
         destination.published(key, 1, added.at + CHANGED_WITHIN)?;
     }
@@ -77,47 +75,69 @@ fn changes_on_air() -> Result<()> {
     let deleted = api.delete_output(&input, &to_leave)?;
     destination.ended(&leaving, 1, deleted + CHANGED_WITHIN)?;
 
+    // Disabled and enabled: the same.
+    let blinking = output_key()?;
+    let to_blink = api.add_output(&input, &destination.rtmps_url(), &blinking)?;
+    destination.published(&blinking, 1, to_blink.at + CHANGED_WITHIN)?;
+    let disabled = api.enable_output(&input, &to_blink, false)?;
+    destination.ended(&blinking, 1, disabled + CHANGED_WITHIN)?;
+    let enabled = api.enable_output(&input, &to_blink, true)?;
+    destination.published(&blinking, 2, enabled + CHANGED_WITHIN)?;
+
     let status = encoder.wait(Duration::from_secs(30))?;
     ensure!(status.success(), "FFmpeg: {status}: {}", encoder.printed()?);
     let sent = source.packets()?;
     destination.recorded(&steady, 1)?.same_as(&sent)?;
     destination.recorded(&leaving, 1)?.begin(&sent)?;
-    for key in &late {
-        let recording = destination.recording(key, 1)?;
+    for (key, nth) in [(&late[0], 1), (&late[1], 1), (&blinking, 2)] {
+        let recording = destination.recording(key, nth)?;
         ensure!(begins_with_keyframe(&recording)?, "no keyframe first");
-        let recorded = destination.recorded(key, 1)?;
+        let recorded = destination.recorded(key, nth)?;
         let begin = recorded.part_of(&sent)?;
         let end = begin + recorded.video.len();
         ensure!(end == sent.video.len(), "ends at {end}");
     }
-    for key in [&steady, &leaving] {
+    for key in [&steady, &leaving, &late[0], &late[1]] {
         ensure!(destination.publishes(key) == 1, "an output reconnected");
     }
     house.pass()
 }
 
 #[test]
-fn deleting_the_input_cuts_its_publisher() -> Result<()> {
+fn disabling_or_deleting_the_input_cuts_its_publisher() -> Result<()> {
     let house = SHARED.enter()?;
     let (api, destination) = (&house.dev.api, &house.destination);
     let source = Source::new(20)?;
-    let input = api.create_input("to be deleted")?;
+    let input = api.create_input("to be cut")?;
     let key = output_key()?;
     api.add_output(&input, &destination.rtmp_url(), &key)?;
-    let mut encoder = source.publish(&input.url, &input.key, house.ingest_authority())?;
-    destination.published(&key, 1, Instant::now() + ON_AIR_WITHIN)?;
-    wait::until("media", ON_AIR_WITHIN, || {
-        Ok((destination.received(&key)? > 10_000).then_some(()))
-    })?;
+    for (nth, told) in [(1, "disabled"), (2, "no live input has this stream key")] {
+        let authority = house.ingest_authority();
+        let mut encoder = source.publish(&input.url, &input.key, authority)?;
+        destination.published(&key, nth, Instant::now() + ON_AIR_WITHIN)?;
+        let so_far = destination.received(&key)?;
+        wait::until("media", ON_AIR_WITHIN, || {
+            Ok((destination.received(&key)? > so_far + 10_000).then_some(()))
+        })?;
 
-    let deleted = api.delete_input(&input)?;
-    destination.ended(&key, 1, deleted + CHANGED_WITHIN)?;
-    let status = encoder.wait(left(deleted, CHANGED_WITHIN))?;
-    ensure!(!status.success(), "FFmpeg was not cut");
+        let cut = if nth == 1 {
+            api.enable_input(&input, false)?
+        } else {
+            api.delete_input(&input)?
+        };
+        destination.ended(&key, nth, cut + CHANGED_WITHIN)?;
+        let status = encoder.wait(left(cut, CHANGED_WITHIN))?;
+        ensure!(!status.success(), "FFmpeg was not cut");
 
-    // Its key is nobody's from here on.
-    let mut encoder = source.publish(&input.url, &input.key, house.ingest_authority())?;
-    ensure!(!encoder.wait(ON_AIR_WITHIN)?.success(), "FFmpeg was let in");
+        // From here on its key lets nobody in.
+        let mut encoder = source.publish(&input.url, &input.key, authority)?;
+        ensure!(!encoder.wait(ON_AIR_WITHIN)?.success(), "FFmpeg was let in");
+        let printed = encoder.printed()?;
+        ensure!(printed.contains(told), "FFmpeg was told: {printed}");
+        if nth == 1 {
+            api.enable_input(&input, true)?;
+        }
+    }
     house.pass()
 }
 
