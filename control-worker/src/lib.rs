@@ -52,9 +52,10 @@ async fn serve(
     env: &Env,
     context: &Context,
 ) -> std::result::Result<Response, Failure> {
-    let route = Route::parse(request.method().as_ref(), &request.path())?;
+    // Of `worker`'s own type for methods, an unknown one would be a GET.
+    let route = Route::parse(&request.inner().method(), &request.path())?;
     let token = match route.access() {
-        Access::Anybody => return answer::success(Some(json!({"status": "ok"}))),
+        Access::Anybody => return health(),
         access => auth::authenticate(request.headers(), access, env, context).await?,
     };
     let caller = |account| Caller {
@@ -63,7 +64,7 @@ async fn serve(
         account,
     };
     match route {
-        Route::Health => answer::success(Some(json!({"status": "ok"}))),
+        Route::Health => health(),
         Route::ListInputs { account } => live_inputs::list(env, account).await,
         Route::CreateInput { account } => live_inputs::create(&caller(account), &mut request).await,
         Route::InputDetails { account, input } => {
@@ -91,6 +92,11 @@ async fn serve(
         Route::NodeLink { node } => relay::link(env, &node, &request).await,
         Route::NodePoll { node } => relay::poll(env, &node, &mut request).await,
     }
+}
+
+/// The Worker runs; asks nothing of anybody.
+fn health() -> std::result::Result<Response, Failure> {
+    answer::success(Some(json!({"status": "ok"})))
 }
 
 /// Who asks on behalf of which account.

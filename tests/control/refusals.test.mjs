@@ -116,6 +116,7 @@ test("ids, paths and methods", async (t) => {
   });
   for (const [method, path] of [
     ["DELETE", "/live_inputs"],
+    ["PROPFIND", "/live_inputs"],
     ["PATCH", `/live_inputs/${input.uid}`],
     ["POST", `/live_inputs/${input.uid}`],
     ["PATCH", `/live_inputs/${input.uid}/outputs`],
