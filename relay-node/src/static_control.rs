@@ -10,6 +10,7 @@ use shared::output_url::{InvalidOutputUrl, OutputUrl};
 use shared::secret::Secret;
 
 use crate::control::Refused;
+use crate::toml_error::TomlError;
 
 /// The inputs of a file, checked.
 #[derive(Debug)]
@@ -21,17 +22,16 @@ pub struct Handle {
 impl Handle {
     /// Reads the text of a file.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        let file: File = toml::from_str(text).map_err(Invalid::Toml)?;
+        let file: File =
+            toml::from_str(text).map_err(|error| Invalid::Toml(TomlError::new(text, &error)))?;
         let mut inputs: Vec<Input> = Vec::with_capacity(file.input.len());
         for (index, written) in file.input.into_iter().enumerate() {
             let number = index + 1;
-            if written.stream_key.expose().trim().is_empty() {
-                return Err(Invalid::EmptyKey { input: number });
-            }
-            if inputs.iter().any(|input| input.key == written.stream_key) {
+            let input = Input::check(number, written)?;
+            if inputs.iter().any(|earlier| earlier.key == input.key) {
                 return Err(Invalid::SameKey { input: number });
             }
-            inputs.push(Input::check(number, written)?);
+            inputs.push(input);
         }
         Ok(Self {
             inputs,
@@ -66,7 +66,7 @@ impl Handle {
 }
 
 /// Why a file of inputs cannot be used. None of the texts repeats a key.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Invalid {
     /// A stream key without a character.
     #[error("input {input}: the stream key is empty")]
@@ -95,8 +95,8 @@ pub enum Invalid {
         input: usize,
     },
     /// Not TOML, a wrong type, or an unknown key.
-    #[error("{}", describe(.0))]
-    Toml(toml::de::Error),
+    #[error(transparent)]
+    Toml(TomlError),
     /// A destination that cannot be connected to.
     #[error("input {input}, output {output}: {why}")]
     Url {
@@ -109,11 +109,6 @@ pub enum Invalid {
     },
 }
 
-/// The error's message alone: its `Display` quotes the line, and lines here hold keys.
-fn describe(error: &toml::de::Error) -> &str {
-    error.message()
-}
-
 #[derive(Debug)]
 struct Input {
     uid: InputUid,
@@ -124,6 +119,10 @@ struct Input {
 
 impl Input {
     fn check(number: usize, written: WrittenInput) -> Result<Self, Invalid> {
+        let key = written.stream_key.expose().trim();
+        if key.is_empty() {
+            return Err(Invalid::EmptyKey { input: number });
+        }
         if written.output.len() > DEFAULT_MAX_OUTPUTS_PER_INPUT as usize {
             return Err(Invalid::TooManyOutputs { input: number });
         }
@@ -152,7 +151,7 @@ impl Input {
         Ok(Self {
             uid: InputUid::from_random(numbered(number, 0)),
             name: written.name,
-            key: Secret::new(written.stream_key.expose().trim()),
+            key: Secret::new(key),
             outputs,
         })
     }
@@ -190,4 +189,120 @@ struct WrittenOutput {
 
 fn enabled() -> bool {
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TWO: &str = r#"
+[[input]]
+name = "studio"
+stream_key = "hunter2"
+[[input.output]]
+url = "rtmp://127.0.0.1:1936/live"
+stream_key = "key/with?every=thing"
+[[input.output]]
+url = "rtmps://example.com/app"
+stream_key = ""
+enabled = false
+[[input]]
+stream_key = " second "
+"#;
+
+    #[test]
+    fn a_key_opens_its_input() {
+        let handle = Handle::parse(TWO).unwrap();
+        let first = handle.authorise(&Secret::new("hunter2")).unwrap();
+        let second = handle.authorise(&Secret::new("second")).unwrap();
+        assert!(first.input != second.input && first.epoch < second.epoch);
+        let Wish::Relay { outputs } = first.wish else {
+            panic!("not a relay wish");
+        };
+        assert_eq!(
+            outputs.iter().map(|o| o.enabled).collect::<Vec<_>>(),
+            [true, false]
+        );
+        assert_ne!(outputs[0].uid, outputs[1].uid);
+        assert_eq!(
+            handle.authorise(&Secret::new("hunter")),
+            Err(Refused::Denied(PublishRefusal::UnknownKey))
+        );
+        assert_eq!(handle.names().next().unwrap().1, Some("studio"));
+    }
+
+    #[test]
+    fn ids_stay_the_same_and_differ() {
+        let again = |key| {
+            Handle::parse(TWO)
+                .unwrap()
+                .authorise(&Secret::new(key))
+                .unwrap()
+                .input
+        };
+        assert_eq!(again("hunter2"), again("hunter2"));
+        assert_ne!(again("hunter2"), again("second"));
+    }
+
+    #[test]
+    fn mistakes_are_named_without_keys() {
+        for (text, says) in [
+            (
+                "[[input]]\nstream_key = \" \"",
+                "input 1: the stream key is empty",
+            ),
+            (
+                "[[input]]\nstream_key = \"hunter2\"\n[[input]]\nstream_key = \" hunter2\"",
+                "input 2: an earlier input has the same stream key",
+            ),
+            (
+                "[[input]]\nstream_key = \"hunter2\"\n[[input.output]]\nurl = \"rtmp://a\"\n\
+                 stream_key = \"hunter2\"",
+                "input 1, output 1: the URL names no application",
+            ),
+            (
+                "[[input]]\nstream_key = \"hunter2\"\nurl = 1",
+                "line 3, column 1: unknown field `url`",
+            ),
+            (
+                "[[input]]\nname = \"a\"",
+                "line 1, column 1: missing field `stream_key`",
+            ),
+        ] {
+            let error = Handle::parse(text).unwrap_err().to_string();
+            assert!(
+                error.starts_with(says) && !error.contains("hunter2"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn outputs_are_bounded() {
+        let with = |n| {
+            let output = "[[input.output]]\nurl = \"rtmp://a/b\"\nstream_key = \"k\"\n";
+            format!("[[input]]\nstream_key = \"k\"\n{}", output.repeat(n))
+        };
+        let bound = DEFAULT_MAX_OUTPUTS_PER_INPUT as usize;
+        assert!(Handle::parse(&with(bound)).is_ok());
+        assert_eq!(
+            Handle::parse(&with(bound + 1)).unwrap_err(),
+            Invalid::TooManyOutputs { input: 1 }
+        );
+        let key = |n| {
+            let long = "k".repeat(n);
+            format!(
+                "[[input]]\nstream_key = \"k\"\n[[input.output]]\nurl = \"rtmp://a/b\"\n\
+                 stream_key = \"{long}\""
+            )
+        };
+        assert!(Handle::parse(&key(MAX_OUTPUT_KEY_BYTES)).is_ok());
+        assert_eq!(
+            Handle::parse(&key(MAX_OUTPUT_KEY_BYTES + 1)).unwrap_err(),
+            Invalid::LongKey {
+                input: 1,
+                output: 1
+            }
+        );
+    }
 }

@@ -1,0 +1,248 @@
+//! The configuration: a TOML file, flags of the same names above it, defaults below.
+
+mod written;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::{env, fs, io};
+
+use shared::id::NodeName;
+use shared::secret::Secret;
+use url::Url;
+
+pub use written::{
+    Addresses, Admin, Control, Log, LogFormat, LogLevel, Outputs, Rtmp, Rtmps, Written,
+};
+
+use crate::toml_error::TomlError;
+
+/// What the node runs with: complete and consistent, files not read yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The node's name.
+    pub node: NodeName,
+    /// Where encoders connect by RTMPS.
+    pub rtmps: Option<RtmpsListener>,
+    /// Where they connect by plain RTMP; empty if they cannot.
+    pub rtmp: Vec<SocketAddr>,
+    /// Who decides what is relayed.
+    pub source: Source,
+    /// Where health, status and metrics are served.
+    pub admin: SocketAddr,
+    /// Certificate authorities trusted at destinations beside the public ones.
+    pub ca_file: Option<PathBuf>,
+    /// Whether destinations may be on loopback addresses.
+    pub allow_loopback: bool,
+    /// How much to log.
+    pub log_level: LogLevel,
+    /// How to write the log.
+    pub log_format: LogFormat,
+}
+
+impl Config {
+    /// Reads `file`, lays `flags` over it, and fills in the defaults. With `inputs`, these come
+    /// from that file instead of a control plane.
+    pub fn load(
+        file: Option<&Path>,
+        flags: Written,
+        inputs: Option<PathBuf>,
+    ) -> Result<Self, ConfigError> {
+        let written = match file {
+            Some(path) => flags.over(read(path)?),
+            None => flags,
+        };
+        Ok(Self::complete(written, inputs)?)
+    }
+
+    /// Fills in the defaults.
+    pub fn complete(written: Written, inputs: Option<PathBuf>) -> Result<Self, Incomplete> {
+        let rtmps = match written.rtmps {
+            Rtmps {
+                listen: None,
+                certificate: None,
+                private_key: None,
+            } => None,
+            Rtmps {
+                certificate: None, ..
+            } => return Err(Incomplete::Certificate),
+            Rtmps {
+                private_key: None, ..
+            } => return Err(Incomplete::PrivateKey),
+            Rtmps {
+                listen,
+                certificate: Some(certificate),
+                private_key: Some(private_key),
+            } => Some(RtmpsListener {
+                listen: listen.map_or_else(|| vec![DEFAULT_RTMPS_LISTEN], |listen| listen.0),
+                certificate,
+                private_key,
+            }),
+        };
+        let rtmp = written.rtmp.listen.map_or_else(Vec::new, |listen| listen.0);
+        if rtmps.is_none() && rtmp.is_empty() {
+            return Err(Incomplete::Listener);
+        }
+        let source = match (inputs, written.control.url) {
+            (Some(path), _) => Source::File(path),
+            (None, None) => return Err(Incomplete::Control),
+            (None, Some(url)) if !matches!(url.scheme(), "http" | "https") => {
+                return Err(Incomplete::ControlScheme);
+            }
+            (None, Some(url)) => Source::ControlPlane {
+                url,
+                token_file: written.control.token_file,
+            },
+        };
+        let node = match (written.node, &source) {
+            (Some(node), _) => node,
+            (None, Source::File(_)) => DEFAULT_STATIC_NODE.parse().map_err(|_| Incomplete::Node)?,
+            (None, Source::ControlPlane { .. }) => return Err(Incomplete::Node),
+        };
+        Ok(Self {
+            node,
+            rtmps,
+            rtmp,
+            source,
+            admin: written.admin.listen.unwrap_or(DEFAULT_ADMIN_LISTEN),
+            ca_file: written.outputs.ca_file,
+            allow_loopback: written.outputs.allow_loopback.unwrap_or(false),
+            log_level: written.log.level.unwrap_or_default(),
+            log_format: written.log.format.unwrap_or_default(),
+        })
+    }
+}
+
+/// `[rtmps]`, complete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RtmpsListener {
+    /// Where to accept.
+    pub listen: Vec<SocketAddr>,
+    /// The certificate chain's PEM file.
+    pub certificate: PathBuf,
+    /// The private key's PEM file.
+    pub private_key: PathBuf,
+}
+
+/// Who decides what is relayed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The control plane.
+    ControlPlane {
+        /// Where it is.
+        url: Url,
+        /// The file that holds the node's token, unless the environment does.
+        token_file: Option<PathBuf>,
+    },
+    /// A file of inputs.
+    File(PathBuf),
+}
+
+/// The node's token for the control plane, from [`TOKEN_VARIABLE`] or else from `token_file`.
+pub fn token(token_file: Option<&Path>) -> Result<Secret, TokenError> {
+    let text = match (env::var(TOKEN_VARIABLE), token_file) {
+        (Ok(text), _) => text,
+        (Err(_), Some(path)) => fs::read_to_string(path).map_err(|source| TokenError::Read {
+            path: path.to_owned(),
+            source,
+        })?,
+        (Err(_), None) => return Err(TokenError::Missing),
+    };
+    let token = text.trim();
+    if token.is_empty() {
+        return Err(TokenError::Empty);
+    }
+    Ok(Secret::new(token))
+}
+
+/// Why there is no token.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// Only white space where it should be.
+    #[error("the node's token is empty")]
+    Empty,
+    /// Neither place is given.
+    #[error("no token for the control plane: set {TOKEN_VARIABLE}, or control.token_file")]
+    Missing,
+    /// The file cannot be read.
+    #[error("cannot read the token file {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// Something that has no default is missing, or does not fit the rest.
+    #[error(transparent)]
+    Incomplete(#[from] Incomplete),
+    /// The file is not right.
+    #[error("{}: {error}", path.display())]
+    Mistake {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and where.
+        error: TomlError,
+    },
+    /// The file cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// What is missing, or does not fit the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Incomplete {
+    /// RTMPS without its certificate.
+    #[error("[rtmps] has no certificate: name the PEM file of the certificate chain")]
+    Certificate,
+    /// No control plane, and no file of inputs.
+    #[error("[control] has no url: name the control plane, or run with --static FILE")]
+    Control,
+    /// A control plane that is not on the web.
+    #[error("control.url must begin with https:// or http://")]
+    ControlScheme,
+    /// Nothing to listen on.
+    #[error("there is no listener: configure [rtmps], or [rtmp] for plain RTMP")]
+    Listener,
+    /// No name.
+    #[error("node is missing: give the name by which the control plane knows this node")]
+    Node,
+    /// RTMPS without its private key.
+    #[error("[rtmps] has no private_key: name the PEM file of the certificate's private key")]
+    PrivateKey,
+}
+
+/// The environment variable that may hold the node's token.
+pub const TOKEN_VARIABLE: &str = "STREAM_CONNECT_TOKEN";
+
+fn read(path: &Path) -> Result<Written, ConfigError> {
+    let text = fs::read_to_string(path).map_err(|source| ConfigError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    let written: Written = toml::from_str(&text).map_err(|error| ConfigError::Mistake {
+        path: path.to_owned(),
+        error: TomlError::new(&text, &error),
+    })?;
+    Ok(written.relative_to(path.parent().unwrap_or_else(|| Path::new(""))))
+}
+
+/// Every address of the machine, IPv4 and IPv6, on the port that encoders expect.
+const DEFAULT_RTMPS_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 443);
+
+/// Loopback: status tells where inputs send to.
+const DEFAULT_ADMIN_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8781);
+
+/// A node without a control plane is known to nobody by its name.
+const DEFAULT_STATIC_NODE: &str = "static";
+
+#[cfg(test)]
+mod tests;

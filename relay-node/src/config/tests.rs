@@ -1,0 +1,212 @@
+use clap::Parser;
+
+use super::*;
+
+#[derive(Parser)]
+struct Line {
+    #[command(flatten)]
+    flags: Written,
+}
+
+const EVERY_KEY: &str = r#"
+node = "fra-1"
+[rtmps]
+listen = ["127.0.0.1:8443", "[::1]:8443"]
+certificate = "cert.pem"
+private_key = "/etc/key.pem"
+[rtmp]
+listen = "127.0.0.1:1935"
+[control]
+url = "http://127.0.0.1:8780"
+token_file = "token"
+[admin]
+listen = "127.0.0.1:8782"
+[outputs]
+ca_file = "extra-ca.pem"
+allow_loopback = true
+[log]
+level = "debug"
+format = "json"
+"#;
+
+const EVERY_FLAG: [&str; 12] = [
+    "--node=ams-1",
+    "--rtmps-listen=127.0.0.2:1,127.0.0.2:2",
+    "--rtmps-certificate=c",
+    "--rtmps-private-key=k",
+    "--rtmp-listen=127.0.0.2:3",
+    "--control-url=https://control.example/",
+    "--control-token-file=t",
+    "--admin-listen=127.0.0.2:4",
+    "--outputs-ca-file=a",
+    "--outputs-allow-loopback=false",
+    "--log-level=trace",
+    "--log-format=text",
+];
+
+fn flags<const N: usize>(flags: [&str; N]) -> Written {
+    Line::parse_from(["relay-node"].into_iter().chain(flags)).flags
+}
+
+fn file(text: &str) -> Written {
+    toml::from_str(text).unwrap()
+}
+
+#[test]
+fn cli_does_not_clobber_toml() {
+    assert_eq!(flags([]), Written::default());
+    assert_eq!(flags([]).over(file(EVERY_KEY)), file(EVERY_KEY));
+}
+
+#[test]
+fn cli_wins_where_it_speaks() {
+    let every = flags(EVERY_FLAG);
+    assert_eq!(every.clone().over(file(EVERY_KEY)), every);
+    let level = flags(["--log-level=trace"]).over(file(EVERY_KEY));
+    assert_eq!(level.log.level, Some(LogLevel::Trace));
+    assert_eq!(level.log.format, Some(LogFormat::Json));
+    assert_eq!(level.node, file(EVERY_KEY).node);
+    assert_eq!(
+        flags(["--outputs-allow-loopback"]).outputs.allow_loopback,
+        Some(true)
+    );
+}
+
+#[test]
+fn paths_are_relative_to_the_file() {
+    let written = file(EVERY_KEY).relative_to(Path::new("/etc/relay"));
+    assert_eq!(
+        written.rtmps.certificate.unwrap(),
+        Path::new("/etc/relay/cert.pem")
+    );
+    assert_eq!(
+        written.rtmps.private_key.unwrap(),
+        Path::new("/etc/key.pem")
+    );
+    assert_eq!(
+        written.control.token_file.unwrap(),
+        Path::new("/etc/relay/token")
+    );
+    assert_eq!(
+        written.outputs.ca_file.unwrap(),
+        Path::new("/etc/relay/extra-ca.pem")
+    );
+}
+
+#[test]
+fn wrong_keys_are_named_with_their_line() {
+    for (text, line, column, key) in [
+        ("nod = \"a\"\n", 1, 1, "nod"),
+        (
+            "node = \"a\"\n\n[rtmps]\n  certificat = \"c\"\n",
+            4,
+            3,
+            "certificat",
+        ),
+        ("node = \"a\"\n[rtmpz]\n", 2, 2, "rtmpz"),
+        ("[control]\ntoken = \"hunter2\"\n", 2, 1, "token"),
+        ("[log]\nlevel = \"loud\"\n", 2, 9, "loud"),
+        ("[rtmps]\nlisten = []\n", 2, 10, "array"),
+        ("[rtmps]\nlisten = \"443\"\n", 2, 10, "port"),
+        ("[rtmp]\n", 1, 1, "listen"),
+        ("node = \"A b\"\n", 1, 8, "a-z"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("relay.toml");
+        fs::write(&path, text).unwrap();
+        let Err(ConfigError::Mistake { error, .. }) =
+            Config::load(Some(&path), Written::default(), None)
+        else {
+            panic!("{text} passes");
+        };
+        assert_eq!(
+            (error.line, error.column),
+            (line, column),
+            "{text}: {error}"
+        );
+        assert!(error.message.contains(key), "{text}: {error}");
+        assert!(!error.message.contains("hunter2"), "{error}");
+    }
+}
+
+#[test]
+fn defaults_fill_what_is_absent() {
+    let config = Config::complete(
+        file(
+            "node = \"a\"\n[rtmps]\ncertificate = \"c\"\nprivate_key = \"k\"\n\
+             [control]\nurl = \"https://control.example\"",
+        ),
+        None,
+    )
+    .unwrap();
+    assert_eq!(config.rtmps.unwrap().listen, ["[::]:443".parse().unwrap()]);
+    assert!(config.rtmp.is_empty() && !config.allow_loopback);
+    assert_eq!(config.admin, "127.0.0.1:8781".parse().unwrap());
+    assert_eq!(
+        (config.log_level, config.log_format),
+        (LogLevel::Info, LogFormat::Text)
+    );
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let complete = |text: &str| Config::complete(file(text), None).unwrap_err();
+    assert_eq!(complete(""), Incomplete::Listener);
+    assert_eq!(
+        complete("[rtmps]\nprivate_key = \"k\""),
+        Incomplete::Certificate
+    );
+    assert_eq!(
+        complete("[rtmps]\ncertificate = \"c\""),
+        Incomplete::PrivateKey
+    );
+    let listening = "[rtmp]\nlisten = \"127.0.0.1:1935\"\n";
+    assert_eq!(complete(listening), Incomplete::Control);
+    let with_url = |url| format!("{listening}[control]\nurl = \"{url}\"");
+    assert_eq!(complete(&with_url("ftp://a")), Incomplete::ControlScheme);
+    assert_eq!(complete(&with_url("https://a")), Incomplete::Node);
+}
+
+#[test]
+fn a_file_of_inputs_replaces_the_control_plane() {
+    let config = Config::complete(
+        flags(["--rtmp-listen=127.0.0.1:1935"]),
+        Some("inputs.toml".into()),
+    )
+    .unwrap();
+    assert_eq!(config.source, Source::File("inputs.toml".into()));
+    assert_eq!(config.node.as_str(), "static");
+}
+
+#[test]
+fn the_shipped_example_is_right() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/relay-node.toml");
+    let as_shipped = Config::load(Some(&example), Written::default(), None);
+    assert!(as_shipped.is_ok(), "{as_shipped:?}");
+
+    // Each key that is commented out must be right too.
+    let text = fs::read_to_string(&example).unwrap();
+    let everything: String = text
+        .lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(key) if !key.starts_with([' ', '#']) => key,
+            _ => line,
+        })
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    let written = file(&everything);
+    let Written {
+        node,
+        rtmps,
+        rtmp,
+        control,
+        admin,
+        outputs,
+        log,
+    } = written;
+    assert!(node.is_some() && rtmps.listen.is_some() && rtmp.listen.is_some());
+    assert!(rtmps.certificate.is_some() && rtmps.private_key.is_some());
+    assert!(control.url.is_some() && control.token_file.is_some() && admin.listen.is_some());
+    assert!(outputs.ca_file.is_some() && outputs.allow_loopback.is_some());
+    assert!(log.level.is_some() && log.format.is_some());
+}

@@ -1,0 +1,273 @@
+//! Settings as they are written, in a file or on the command line.
+//!
+//! Every one is optional here, so that what is absent on the command line never overrides what
+//! stands in the file: defaults are filled in afterwards, by [`Config`](super::Config).
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use serde::Deserialize;
+use shared::id::NodeName;
+use url::Url;
+
+/// All settings. The flag for `key` in `[table]` is `--table-key`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Written {
+    /// This node's name, as the control plane knows it
+    #[arg(long, value_name = "NAME")]
+    pub node: Option<NodeName>,
+    #[command(flatten)]
+    #[expect(
+        missing_docs,
+        reason = "the type says it; clap would take a text here for its own"
+    )]
+    pub rtmps: Rtmps,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "as above")]
+    pub rtmp: Rtmp,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "as above")]
+    pub control: Control,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "as above")]
+    pub admin: Admin,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "as above")]
+    pub outputs: Outputs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "as above")]
+    pub log: Log,
+}
+
+impl Written {
+    /// These settings, and those of `below` where these say nothing.
+    #[must_use]
+    pub fn over(self, below: Self) -> Self {
+        Self {
+            node: self.node.or(below.node),
+            rtmps: Rtmps {
+                listen: self.rtmps.listen.or(below.rtmps.listen),
+                certificate: self.rtmps.certificate.or(below.rtmps.certificate),
+                private_key: self.rtmps.private_key.or(below.rtmps.private_key),
+            },
+            rtmp: Rtmp {
+                listen: self.rtmp.listen.or(below.rtmp.listen),
+            },
+            control: Control {
+                url: self.control.url.or(below.control.url),
+                token_file: self.control.token_file.or(below.control.token_file),
+            },
+            admin: Admin {
+                listen: self.admin.listen.or(below.admin.listen),
+            },
+            outputs: Outputs {
+                ca_file: self.outputs.ca_file.or(below.outputs.ca_file),
+                allow_loopback: self.outputs.allow_loopback.or(below.outputs.allow_loopback),
+            },
+            log: Log {
+                level: self.log.level.or(below.log.level),
+                format: self.log.format.or(below.log.format),
+            },
+        }
+    }
+
+    /// The same with every relative path seen from `folder`.
+    #[must_use]
+    pub fn relative_to(mut self, folder: &Path) -> Self {
+        for path in [
+            &mut self.rtmps.certificate,
+            &mut self.rtmps.private_key,
+            &mut self.control.token_file,
+            &mut self.outputs.ca_file,
+        ]
+        .into_iter()
+        .flatten()
+        {
+            *path = folder.join(&*path);
+        }
+        self
+    }
+}
+
+/// `[rtmps]`: where encoders connect.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rtmps {
+    /// Where to accept RTMPS; several separated by commas (in the file: a string or an array)
+    #[arg(id = "rtmps-listen", long = "rtmps-listen", value_name = "ADDRESS:PORT", value_parser = addresses)]
+    pub listen: Option<Addresses>,
+    /// The certificate chain shown to encoders, as a PEM file
+    #[arg(
+        id = "rtmps-certificate",
+        long = "rtmps-certificate",
+        value_name = "FILE"
+    )]
+    pub certificate: Option<PathBuf>,
+    /// The certificate's private key, as a PEM file
+    #[arg(
+        id = "rtmps-private-key",
+        long = "rtmps-private-key",
+        value_name = "FILE"
+    )]
+    pub private_key: Option<PathBuf>,
+}
+
+/// `[rtmp]`: the same without encryption; stream keys can be read on the way.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rtmp {
+    /// Where to accept plain RTMP; not accepted at all without this
+    #[arg(id = "rtmp-listen", long = "rtmp-listen", value_name = "ADDRESS:PORT", value_parser = addresses)]
+    // Without serde's leniency towards `Option`s: the table alone would switch on nothing.
+    #[serde(deserialize_with = "some_addresses")]
+    pub listen: Option<Addresses>,
+}
+
+/// `[control]`: the control plane.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Control {
+    /// The control plane's URL
+    #[arg(id = "control-url", long = "control-url", value_name = "URL")]
+    #[serde(deserialize_with = "url")]
+    pub url: Option<Url>,
+    /// The file that holds this node's token (or set STREAM_CONNECT_TOKEN)
+    #[arg(
+        id = "control-token-file",
+        long = "control-token-file",
+        value_name = "FILE"
+    )]
+    pub token_file: Option<PathBuf>,
+}
+
+/// `[admin]`: health, status and metrics over HTTP, for the operator.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Admin {
+    /// Where to answer /health, /status and /metrics
+    #[arg(
+        id = "admin-listen",
+        long = "admin-listen",
+        value_name = "ADDRESS:PORT"
+    )]
+    pub listen: Option<SocketAddr>,
+}
+
+/// `[outputs]`: how destinations are connected to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Outputs {
+    /// Certificate authorities trusted at destinations beside the public ones, as a PEM file
+    #[arg(id = "outputs-ca-file", long = "outputs-ca-file", value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+    /// Whether destinations may be on this machine's loopback addresses (development only)
+    #[arg(
+        id = "outputs-allow-loopback",
+        long = "outputs-allow-loopback",
+        value_name = "BOOL",
+        num_args = 0..=1,
+        default_missing_value = "true",
+        require_equals = true
+    )]
+    pub allow_loopback: Option<bool>,
+}
+
+/// `[log]`: what goes to standard error.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// How much to tell
+    #[arg(id = "log-level", long = "log-level", value_name = "LEVEL")]
+    pub level: Option<LogLevel>,
+    /// How to write it
+    #[arg(id = "log-format", long = "log-format", value_name = "FORMAT")]
+    pub format: Option<LogFormat>,
+}
+
+/// How much the log tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// Broken, and the process has to stop.
+    Error,
+    /// Very unusual, but everything still works.
+    Warn,
+    /// Changes that users may notice.
+    #[default]
+    Info,
+    /// Departures from the happy path.
+    Debug,
+    /// Every step.
+    Trace,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Addresses to listen on, at least one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Addresses(pub Vec<SocketAddr>);
+
+impl<'de> Deserialize<'de> for Addresses {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OneOrMore;
+
+        impl<'de> serde::de::Visitor<'de> for OneOrMore {
+            type Value = Addresses;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an address with its port, as \"[::]:443\", or an array of them")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Addresses, E> {
+                let wrong = || E::invalid_value(serde::de::Unexpected::Str(text), &self);
+                Ok(Addresses(vec![text.parse().map_err(|_| wrong())?]))
+            }
+
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(
+                self,
+                mut sequence: A,
+            ) -> Result<Addresses, A::Error> {
+                let mut addresses = Vec::new();
+                while let Some(address) = sequence.next_element()? {
+                    addresses.push(address);
+                }
+                if addresses.is_empty() {
+                    return Err(serde::de::Error::invalid_length(0, &self));
+                }
+                Ok(Addresses(addresses))
+            }
+        }
+
+        deserializer.deserialize_any(OneOrMore)
+    }
+}
+
+fn some_addresses<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Addresses>, D::Error> {
+    Addresses::deserialize(deserializer).map(Some)
+}
+
+fn addresses(text: &str) -> Result<Addresses, std::net::AddrParseError> {
+    let addresses: Result<_, _> = text.split(',').map(|one| one.trim().parse()).collect();
+    addresses.map(Addresses)
+}
+
+fn url<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Url>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    // The parser's reasons never repeat the text, which may hold a password.
+    Url::parse(&text)
+        .map(Some)
+        .map_err(serde::de::Error::custom)
+}
