@@ -1,0 +1,278 @@
+//! Connecting to a destination: name, TCP, TLS.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use broadcast::{Reason, Step};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use shared::output_url::OutputUrl;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsConnector;
+
+use super::Connection;
+use super::address::AddressPolicy;
+use super::connection::Counted;
+use crate::socket;
+
+/// How long the name servers may take. A resolver asks each of them twice in this time.
+const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long until a TCP connection stands, all addresses tried. Four lost SYNs fit in.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long an address has for itself before the next one is tried beside it (RFC 8305,
+/// *Connection Attempt Delay*, recommends 250 ms).
+const NEXT_ADDRESS_DELAY: Duration = Duration::from_millis(300);
+
+/// How many addresses of a name are tried; names of large platforms have more, all alike.
+const MAX_ADDRESSES: usize = 8;
+
+/// How long the TLS handshake may take.
+const TLS_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How much the kernel holds that it cannot send yet: what it holds can no longer be skipped, and
+/// a tenth of a second at 10 Mbit/s keeps it busy.
+const UNSENT_MAX: u32 = 128 * 1024;
+
+/// Connects to destinations.
+#[derive(Clone)]
+pub struct Dialler {
+    policy: AddressPolicy,
+    tls: Arc<ClientConfig>,
+}
+
+impl Dialler {
+    /// A dialler that connects to addresses that `policy` allows, and verifies certificates as
+    /// `tls` says.
+    pub fn new(policy: AddressPolicy, tls: Arc<ClientConfig>) -> Self {
+        Self { policy, tls }
+    }
+
+    /// Connects to the server of `url`, with a fresh look-up of its name, telling each step before
+    /// it is taken.
+    pub async fn dial(
+        &self,
+        url: &OutputUrl,
+        mut reach: impl FnMut(Step),
+    ) -> Result<Connection, DialError> {
+        reach(Step::Resolving);
+        let addresses = self.resolve(url).await?;
+        reach(Step::Connecting);
+        let stream = timeout(CONNECT_TIMEOUT, connect(addresses))
+            .await
+            .map_err(|_| DialError::from(Reason::ConnectTimeout))??;
+        let prepared = socket::prepare(&stream);
+        prepared
+            .and_then(|()| socket::limit_unsent(&stream, UNSENT_MAX))
+            .map_err(|error| not_connected(&error))?;
+        let stream = Counted::new(stream);
+        if !url.tls() {
+            return Ok(Connection::Plain(stream));
+        }
+        reach(Step::Securing);
+        let name = ServerName::try_from(url.host().to_owned())
+            .map_err(|_| DialError::from(Reason::TlsCertificate))?;
+        let connector = TlsConnector::from(Arc::clone(&self.tls));
+        let stream = timeout(TLS_TIMEOUT, connector.connect(name, stream))
+            .await
+            .map_err(|_| DialError::from(Reason::TlsTimeout))?
+            .map_err(|error| super::tls::explain(&error))?;
+        Ok(Connection::Tls(Box::new(stream)))
+    }
+
+    async fn resolve(&self, url: &OutputUrl) -> Result<VecDeque<SocketAddr>, DialError> {
+        let found: Vec<SocketAddr> = match url.host().parse::<IpAddr>() {
+            Ok(address) => vec![SocketAddr::new(address, url.port())],
+            Err(_) => timeout(RESOLVE_TIMEOUT, lookup_host((url.host(), url.port())))
+                .await
+                .map_err(|_| DialError::from(Reason::DnsTimeout))?
+                .map_err(|_| DialError::from(Reason::DnsFailed))?
+                .collect(),
+        };
+        let mut forbidden = None;
+        let mut allowed = Vec::with_capacity(found.len());
+        for address in found {
+            match self.policy.judge(address.ip()) {
+                Ok(()) => allowed.push(address),
+                Err(why) => forbidden = Some(why),
+            }
+        }
+        match (allowed.is_empty(), forbidden) {
+            (false, _) => Ok(by_turns(allowed)),
+            (true, Some(why)) => Err(DialError {
+                reason: Reason::AddressForbidden,
+                words: Some(why.to_string()),
+            }),
+            (true, None) => Err(Reason::DnsFailed.into()),
+        }
+    }
+}
+
+/// Why there is no connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DialError {
+    /// The kind of failure.
+    pub reason: Reason,
+    /// More about it, if there is more to say.
+    pub words: Option<String>,
+}
+
+impl From<Reason> for DialError {
+    fn from(reason: Reason) -> Self {
+        Self {
+            reason,
+            words: None,
+        }
+    }
+}
+
+/// The addresses with the families by turns, the resolver's first choice first: if one family does
+/// not work, the second attempt is with the other.
+fn by_turns(addresses: Vec<SocketAddr>) -> VecDeque<SocketAddr> {
+    let first_is_ipv6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let (first, second): (Vec<_>, Vec<_>) = addresses
+        .into_iter()
+        .partition(|address| address.is_ipv6() == first_is_ipv6);
+    let mut second = second.into_iter();
+    let mut turns: VecDeque<_> = first
+        .into_iter()
+        .flat_map(|address| [Some(address), second.next()])
+        .flatten()
+        .collect();
+    turns.extend(second);
+    turns.truncate(MAX_ADDRESSES);
+    turns
+}
+
+/// Tries the addresses one after the other, without waiting for one that is slow; the first
+/// connection that stands wins.
+async fn connect(mut addresses: VecDeque<SocketAddr>) -> Result<TcpStream, DialError> {
+    let mut attempts = JoinSet::new();
+    let mut last = DialError::from(Reason::ConnectFailed);
+    loop {
+        if let Some(address) = addresses.pop_front() {
+            attempts.spawn(TcpStream::connect(address));
+        }
+        let next_address = async {
+            match addresses.is_empty() {
+                true => std::future::pending().await,
+                false => sleep(NEXT_ADDRESS_DELAY).await,
+            }
+        };
+        tokio::select! {
+            () = next_address => {}
+            attempt = attempts.join_next() => match attempt {
+                None => return Err(last),
+                Some(Ok(Ok(stream))) => return Ok(stream),
+                Some(Ok(Err(error))) => last = not_connected(&error),
+                Some(Err(_)) => last = Reason::Internal.into(),
+            },
+        }
+    }
+}
+
+fn not_connected(error: &io::Error) -> DialError {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => Reason::ConnectRefused.into(),
+        io::ErrorKind::TimedOut => Reason::ConnectTimeout.into(),
+        kind => DialError {
+            reason: Reason::ConnectFailed,
+            words: Some(kind.to_string()),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::egress::tls;
+
+    fn dialler(allow_loopback: bool) -> Dialler {
+        Dialler::new(
+            AddressPolicy { allow_loopback },
+            tls::client_config(None).unwrap(),
+        )
+    }
+
+    async fn reason(allow_loopback: bool, url: &str) -> Reason {
+        let url = OutputUrl::parse(url).unwrap();
+        match dialler(allow_loopback).dial(&url, |_| {}).await {
+            Ok(_) => panic!("connected"),
+            Err(error) => error.reason,
+        }
+    }
+
+    async fn listener() -> (TcpListener, SocketAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        (listener, address)
+    }
+
+    #[tokio::test]
+    async fn loopback_is_refused_by_address_and_by_name() {
+        for url in [
+            "rtmp://127.0.0.1/live",
+            "rtmp://[::1]/live",
+            "rtmp://localhost/live",
+        ] {
+            assert_eq!(reason(false, url).await, Reason::AddressForbidden, "{url}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_closed_port_refuses() {
+        let (listener, address) = listener().await;
+        drop(listener);
+        let url = format!("rtmp://{address}/live");
+        assert_eq!(reason(true, &url).await, Reason::ConnectRefused);
+    }
+
+    #[tokio::test]
+    async fn a_server_without_tls_is_told_from_one_with_a_wrong_certificate() {
+        let (listener, address) = listener().await;
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            tokio::io::AsyncWriteExt::write_all(&mut stream, b"HTTP/1.0 400 Bad Request\r\n\r\n")
+                .await
+                .unwrap();
+            stream
+        });
+        let url = format!("rtmps://{address}/live");
+        assert_eq!(reason(true, &url).await, Reason::TlsFailed);
+        server.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_next_address_is_tried_after_a_dead_one() {
+        let (listener, address) = listener().await;
+        let (dead, dead_address) = self::listener().await;
+        drop(dead);
+        let stream = connect([dead_address, address].into()).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), address);
+        drop(listener);
+    }
+
+    #[test]
+    fn families_take_turns() {
+        let parse = |texts: &[&str]| -> Vec<SocketAddr> {
+            texts.iter().map(|text| text.parse().unwrap()).collect()
+        };
+        let found = parse(&["[::1]:1", "[::2]:1", "[::3]:1", "1.1.1.1:1"]);
+        let turns = parse(&["[::1]:1", "1.1.1.1:1", "[::2]:1", "[::3]:1"]);
+        assert_eq!(by_turns(found), turns);
+        let found = parse(&["1.1.1.1:1", "[::1]:1", "[::2]:1"]);
+        assert_eq!(by_turns(found.clone()), found);
+        assert_eq!(
+            by_turns(vec![found[0]; 2 * MAX_ADDRESSES]).len(),
+            MAX_ADDRESSES
+        );
+    }
+}

@@ -1,0 +1,14 @@
+//! Sending a broadcast to its destinations, each by a task of its own.
+
+pub mod address;
+mod connection;
+mod destination;
+mod dial;
+mod output;
+mod session;
+pub mod tls;
+
+pub use connection::Connection;
+pub use destination::{Destination, NotServed};
+pub use dial::{DialError, Dialler};
+pub use output::{Figures, Output};

@@ -1,0 +1,346 @@
+//! One output: the task that keeps it connected while it is wanted.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use broadcast::{Action, Event, Failure, OutputMachine, Reason, Skipped, StartPolicy, State, Step};
+use shared::id::{InputUid, OutputUid};
+use tokio::task::JoinHandle;
+use tokio::time::{sleep_until, timeout};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tracing::Instrument;
+
+use super::session::{self, End};
+use super::{Destination, Dialler};
+use crate::clock;
+use crate::feed::Feed;
+
+/// How long an output may take to send the rest of a broadcast that has ended.
+const FINISH_MAX: Duration = Duration::from_secs(1);
+
+/// An output at work. Dropping it stops it.
+#[derive(Debug)]
+pub struct Output {
+    destination: Arc<Destination>,
+    shared: Arc<Shared>,
+    ask: Ask,
+    stop: DropGuard,
+    gone: CancellationToken,
+}
+
+/// What an output is asked to do.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ask {
+    /// Send the rest, then end.
+    pub(super) finish: CancellationToken,
+    /// End.
+    pub(super) stop: CancellationToken,
+}
+
+impl Output {
+    /// Begins to send `feed` to `destination`, after whatever held its place before is gone.
+    pub fn start(
+        (input, uid): (InputUid, OutputUid),
+        destination: Arc<Destination>,
+        feed: Arc<Feed>,
+        dialler: Dialler,
+        policy: StartPolicy,
+        predecessor: Option<CancellationToken>,
+    ) -> Self {
+        let shared = Arc::new(Shared(Mutex::new(Inner {
+            machine: OutputMachine::new(clock::now(), policy),
+            sent: 0,
+            skipped: Skipped::default(),
+        })));
+        let ask = Ask::default();
+        let gone = CancellationToken::new();
+        let worker = Worker {
+            attempt: Arc::new(Attempt {
+                destination: Arc::clone(&destination),
+                feed,
+                dialler,
+                shared: Arc::clone(&shared),
+            }),
+            ask: ask.clone(),
+        };
+        let guard = gone.clone().drop_guard();
+        let span = tracing::info_span!(parent: None, "output", %input, output = %uid);
+        tokio::spawn(
+            async move {
+                let _guard = guard;
+                if let Some(predecessor) = predecessor {
+                    predecessor.cancelled().await;
+                }
+                worker.run().await;
+            }
+            .instrument(span),
+        );
+        Self {
+            destination,
+            shared,
+            stop: ask.stop.clone().drop_guard(),
+            ask,
+            gone,
+        }
+    }
+
+    /// Ends it cleanly, at the end of the message begun. The token is cancelled when nothing is
+    /// left of it, a second later at most.
+    pub fn stop(self) -> CancellationToken {
+        self.gone
+    }
+
+    /// Lets it send what it has not sent yet of a broadcast that is over, for a second at most, and
+    /// then ends it cleanly. The token is cancelled when nothing is left of it.
+    pub fn finish(self) -> CancellationToken {
+        self.ask.finish.cancel();
+        // It ends by itself.
+        self.stop.disarm();
+        self.gone
+    }
+
+    /// Where it sends.
+    pub fn destination(&self) -> &Arc<Destination> {
+        &self.destination
+    }
+
+    /// How it is doing.
+    pub fn figures(&self) -> Figures {
+        let inner = self.shared.lock();
+        let status = inner.machine.status();
+        Figures {
+            state: status.state,
+            since: status.since,
+            step: status.step,
+            last_failure: status.last_failure.cloned(),
+            attempts: status.attempts,
+            connects: status.connects,
+            sent: inner.sent,
+            skipped: inner.skipped,
+        }
+    }
+}
+
+/// How an output is doing.
+#[derive(Clone, Debug)]
+pub struct Figures {
+    /// Its state.
+    pub state: State,
+    /// Since when.
+    pub since: Instant,
+    /// How far it has come, while connecting.
+    pub step: Option<Step>,
+    /// The last failure.
+    pub last_failure: Option<Failure>,
+    /// Failures in a row.
+    pub attempts: u32,
+    /// How often the destination has taken the stream.
+    pub connects: u64,
+    /// Bytes written to the destination, headers included.
+    pub sent: u64,
+    /// What it was not sent because it lagged.
+    pub skipped: Skipped,
+}
+
+/// What the output's task and those who look at it share.
+#[derive(Debug)]
+pub(super) struct Shared(Mutex<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    machine: OutputMachine,
+    sent: u64,
+    skipped: Skipped,
+}
+
+impl Shared {
+    pub(super) fn event(&self, event: Event) -> Option<Action> {
+        self.change(|machine, random| machine.handle(clock::now(), event, random))
+    }
+
+    pub(super) fn sent(&self, bytes: usize) {
+        self.lock().sent += bytes as u64;
+    }
+
+    pub(super) fn skipped(&self, skipped: Skipped) {
+        self.lock().skipped = skipped;
+    }
+
+    pub(super) fn start_policy(&self) -> StartPolicy {
+        self.lock().machine.start_policy()
+    }
+
+    fn timeout(&self) -> Option<Action> {
+        self.change(|machine, random| machine.handle_timeout(clock::now(), random))
+    }
+
+    fn next_timeout(&self) -> Option<Instant> {
+        self.lock().machine.next_timeout()
+    }
+
+    fn change(
+        &self,
+        change: impl FnOnce(&mut OutputMachine, u64) -> Option<Action>,
+    ) -> Option<Action> {
+        let mut inner = self.lock();
+        let before = inner.machine.status().state;
+        // Without randomness retries fall together, and nothing worse.
+        let action = change(&mut inner.machine, getrandom::u64().unwrap_or_default());
+        let status = inner.machine.status();
+        if status.state != before {
+            let failure = status.last_failure.filter(|_| status.next_retry.is_some());
+            tracing::info!(
+                state = %status.state,
+                reason = failure.map(|failure| tracing::field::display(failure.reason)),
+                words = failure.and_then(|failure| failure.words.as_deref()),
+                attempts = status.attempts,
+                "output state",
+            );
+        }
+        action
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // The machine's panics are this output's alone; what it shows stays readable.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What an attempt to send needs.
+pub(super) struct Attempt {
+    pub(super) destination: Arc<Destination>,
+    pub(super) feed: Arc<Feed>,
+    pub(super) dialler: Dialler,
+    pub(super) shared: Arc<Shared>,
+}
+
+struct Worker {
+    attempt: Arc<Attempt>,
+    ask: Ask,
+}
+
+impl Worker {
+    async fn run(self) {
+        let shared = &self.attempt.shared;
+        let mut running = None;
+        let mut action = shared.event(Event::Start);
+        loop {
+            match action {
+                Some(Action::Connect) => running = Some(Running::start(&self.attempt)),
+                Some(Action::Abort | Action::Stop) => running = None,
+                None => {}
+            }
+            let timeout = async {
+                match shared.next_timeout() {
+                    Some(deadline) => sleep_until(deadline.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let end = async {
+                match &mut running {
+                    Some(running) => running.end().await,
+                    None => std::future::pending().await,
+                }
+            };
+            action = tokio::select! {
+                () = self.ask.finish.cancelled() => break,
+                () = self.ask.stop.cancelled() => break,
+                failure = end => {
+                    running = None;
+                    failure.and_then(|event| shared.event(event))
+                }
+                () = timeout => shared.timeout(),
+            };
+        }
+        if let Some(running) = &mut running {
+            if self.ask.finish.is_cancelled() && running.finish().await {
+                shared.event(Event::Stop);
+                return;
+            }
+            shared.event(Event::Stop);
+            running.ask.stop.cancel();
+            running.end().await;
+        } else {
+            shared.event(Event::Stop);
+        }
+    }
+}
+
+/// An attempt in a task of its own: if it panics, the output fails, and nothing else does.
+struct Running {
+    task: JoinHandle<End>,
+    ask: Ask,
+}
+
+impl Running {
+    fn start(attempt: &Arc<Attempt>) -> Self {
+        let ask = Ask::default();
+        let (attempt, asked) = (Arc::clone(attempt), ask.clone());
+        let task =
+            tokio::spawn(async move { session::run(&attempt, &asked).await }.in_current_span());
+        Self { task, ask }
+    }
+
+    /// Whether it sent the rest and ended in time.
+    async fn finish(&mut self) -> bool {
+        self.ask.finish.cancel();
+        timeout(FINISH_MAX, self.end()).await.is_ok()
+    }
+
+    async fn end(&mut self) -> Option<Event> {
+        match (&mut self.task).await {
+            Ok(End::Failed { reason, words }) => Some(Event::Failed { reason, words }),
+            Ok(End::Aborted | End::Stopped) => None,
+            Err(error) => {
+                // The panic's text went to standard error by itself, and holds no key: nothing
+                // here formats one.
+                tracing::error!(panicked = error.is_panic(), "output task ended");
+                Some(Event::Failed {
+                    reason: Reason::Internal,
+                    words: None,
+                })
+            }
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_a_failure_of_this_output_alone() {
+        let mut running = Running {
+            task: tokio::spawn(async { panic!("as a bug would") }),
+            ask: Ask::default(),
+        };
+        assert_eq!(
+            running.end().await,
+            Some(Event::Failed {
+                reason: Reason::Internal,
+                words: None
+            })
+        );
+    }
+
+    #[tokio::test]
+    async fn an_attempt_that_is_dropped_ends() {
+        let ended = CancellationToken::new();
+        let guard = ended.clone().drop_guard();
+        let running = Running {
+            task: tokio::spawn(async move {
+                let _guard = guard;
+                std::future::pending().await
+            }),
+            ask: Ask::default(),
+        };
+        drop(running);
+        ended.cancelled().await;
+    }
+}

@@ -1,0 +1,90 @@
+//! A broadcast's log, shared by the one that writes it and those that read it.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use broadcast::{Backlog, Cursor, Log, Read, Room, SendItem};
+use rtmp::{Capabilities, Message};
+use tokio::sync::watch;
+
+use crate::meter::Meter;
+
+/// The one place where ingest and egress meet: the publisher appends, every output reads at its
+/// own cursor. The lock is held for a handful of pointers at a time and never across a wait.
+#[derive(Debug)]
+pub struct Feed {
+    state: Mutex<State>,
+    grown: watch::Sender<()>,
+    encoder: Encoder,
+}
+
+/// What is known of the encoder that feeds it.
+#[derive(Clone, Debug, Default)]
+pub struct Encoder {
+    /// Its name and version, as it gives them.
+    pub name: String,
+    /// What it knows of Enhanced RTMP; destinations are told in its place.
+    pub capabilities: Capabilities,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    log: Log,
+    meter: Meter,
+}
+
+impl Feed {
+    /// A feed without a message.
+    pub fn new(encoder: Encoder) -> Self {
+        Self {
+            state: Mutex::default(),
+            grown: watch::Sender::new(()),
+            encoder,
+        }
+    }
+
+    /// Puts messages at the end, and wakes the readers once.
+    pub fn append(&self, now: Instant, messages: impl IntoIterator<Item = Message>) {
+        {
+            let mut state = self.lock();
+            for message in messages {
+                state.meter.count(now, message.payload.len());
+                state.log.append(now, message);
+            }
+        }
+        self.grown.send_replace(());
+    }
+
+    /// Reads at `cursor`; see [`Cursor::read`].
+    pub fn read(
+        &self,
+        cursor: &mut Cursor,
+        now: Instant,
+        backlog: Backlog,
+        room: Room,
+        items: &mut Vec<SendItem>,
+    ) -> Read {
+        cursor.read(&self.lock().log, now, backlog, room, items)
+    }
+
+    /// Tells whenever the log has grown.
+    pub fn growth(&self) -> watch::Receiver<()> {
+        self.grown.subscribe()
+    }
+
+    /// What is known of the encoder.
+    pub fn encoder(&self) -> &Encoder {
+        &self.encoder
+    }
+
+    /// Bytes of payload received, and how many bits of them a second lately.
+    pub fn received(&self, now: Instant) -> (u64, u64) {
+        let state = self.lock();
+        (state.meter.total(), state.meter.bits_per_second(now))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic between two messages leaves the log whole; the publisher's task is gone with it.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,243 @@
+//! Bytes between a connection and a protocol's state machine, in both directions at once.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use rtmp::ChunkedMessage;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::io::poll_read_buf;
+
+/// What is to be written, in order; payloads are shared, and written in as few calls as the
+/// connection allows.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    queue: VecDeque<Outgoing>,
+    /// Bytes of the first in the queue that are written already.
+    begun: usize,
+    /// Whether something written may still be held back by an encryption layer.
+    unflushed: bool,
+}
+
+impl Outbox {
+    /// Puts the protocol's own bytes at the end; they are whole messages.
+    pub fn push_bytes(&mut self, bytes: Bytes) {
+        if !bytes.is_empty() {
+            self.queue.push_back(Outgoing::Bytes(bytes));
+        }
+    }
+
+    /// Puts a message at the end.
+    pub fn push_message(&mut self, message: ChunkedMessage) {
+        self.queue.push_back(Outgoing::Message(message));
+    }
+
+    /// Forgets every message of which nothing is written yet.
+    pub fn keep_begun(&mut self) {
+        self.queue.truncate(usize::from(self.begun > 0));
+    }
+
+    /// Whether there is nothing more to write.
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// Whether all of it has left this process.
+    pub fn is_done(&self) -> bool {
+        self.queue.is_empty() && !self.unflushed
+    }
+
+    fn slices(&self) -> Vec<IoSlice<'_>> {
+        let mut slices = Vec::with_capacity(2 * self.queue.len());
+        let mut skip = self.begun;
+        for outgoing in &self.queue {
+            match outgoing {
+                Outgoing::Bytes(bytes) => {
+                    slices.extend(bytes.get(skip..).map(IoSlice::new));
+                }
+                Outgoing::Message(message) => message.slices(skip, &mut slices),
+            }
+            skip = 0;
+        }
+        slices
+    }
+
+    fn advance(&mut self, written: usize) {
+        self.unflushed = true;
+        self.begun += written;
+        while let Some(first) = self.queue.front()
+            && self.begun >= first.len()
+        {
+            self.begun -= first.len();
+            self.queue.pop_front();
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Outgoing {
+    Bytes(Bytes),
+    Message(ChunkedMessage),
+}
+
+impl Outgoing {
+    fn len(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Message(message) => message.len(),
+        }
+    }
+}
+
+/// What was exchanged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exchanged {
+    /// Everything written has left this process.
+    Flushed,
+    /// So many bytes were read; none means that the peer has closed its side.
+    Read(usize),
+    /// So many bytes of the outbox were written.
+    Wrote(usize),
+}
+
+/// Writes from `outbox` and reads to `inbox`, if there is one, whichever comes first. Nothing is
+/// lost when the future is dropped.
+pub async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    mut inbox: Option<&mut BytesMut>,
+    outbox: &mut Outbox,
+) -> io::Result<Exchanged> {
+    let exchanged = {
+        let slices = outbox.slices();
+        let unflushed = outbox.unflushed;
+        poll_fn(|cx| {
+            if let Poll::Ready(wrote) = poll_outgoing(stream, cx, &slices, unflushed) {
+                return Poll::Ready(wrote);
+            }
+            match &mut inbox {
+                Some(inbox) => {
+                    poll_read_buf(Pin::new(&mut *stream), cx, &mut **inbox).map_ok(Exchanged::Read)
+                }
+                None => Poll::Pending,
+            }
+        })
+        .await?
+    };
+    match exchanged {
+        Exchanged::Wrote(bytes) => outbox.advance(bytes),
+        Exchanged::Flushed => outbox.unflushed = false,
+        Exchanged::Read(_) => {}
+    }
+    Ok(exchanged)
+}
+
+fn poll_outgoing<S: AsyncWrite + Unpin>(
+    stream: &mut S,
+    cx: &mut Context<'_>,
+    slices: &[IoSlice<'_>],
+    unflushed: bool,
+) -> Poll<io::Result<Exchanged>> {
+    let stream = Pin::new(stream);
+    match slices {
+        [] if unflushed => stream.poll_flush(cx).map_ok(|()| Exchanged::Flushed),
+        [] => Poll::Pending,
+        slices => stream
+            .poll_write_vectored(cx, slices)
+            .map(|wrote| match wrote {
+                Ok(0) => Err(io::ErrorKind::WriteZero.into()),
+                Ok(bytes) => Ok(Exchanged::Wrote(bytes)),
+                Err(error) => Err(error),
+            }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rtmp::{ChunkSize, ChunkStreamId, MessageType};
+    use tokio::io::{AsyncReadExt, duplex};
+
+    use super::*;
+
+    fn message(payload: &'static [u8]) -> ChunkedMessage {
+        let size = ChunkSize::new(4).unwrap();
+        let payload = Bytes::from_static(payload);
+        ChunkedMessage::new(
+            ChunkStreamId::VIDEO,
+            1,
+            MessageType::VIDEO,
+            0,
+            payload,
+            size,
+        )
+        .unwrap()
+    }
+
+    #[tokio::test]
+    async fn everything_arrives_in_order_through_a_narrow_pipe() {
+        let (mut near, mut far) = duplex(3);
+        let mut outbox = Outbox::default();
+        let mut expected = Vec::new();
+        for payload in [&b"0123456789"[..], b"abc", b""] {
+            outbox.push_bytes(Bytes::from_static(b"control"));
+            expected.extend_from_slice(b"control");
+            expected.extend_from_slice(&message(payload).to_bytes());
+            outbox.push_message(message(payload));
+        }
+        let reading = tokio::spawn(async move {
+            let mut received = Vec::new();
+            far.read_to_end(&mut received).await.unwrap();
+            received
+        });
+        while !outbox.is_done() {
+            exchange(&mut near, None, &mut outbox).await.unwrap();
+        }
+        drop(near);
+        assert_eq!(reading.await.unwrap(), expected);
+    }
+
+    #[tokio::test]
+    async fn only_a_message_begun_is_kept() {
+        let (mut near, _far) = duplex(3);
+        let mut outbox = Outbox::default();
+        outbox.push_message(message(b"first"));
+        outbox.push_message(message(b"second"));
+        assert_eq!(
+            exchange(&mut near, None, &mut outbox).await.unwrap(),
+            Exchanged::Wrote(3)
+        );
+        outbox.keep_begun();
+        assert_eq!(
+            outbox.slices().iter().map(|s| s.len()).sum::<usize>(),
+            message(b"first").len() - 3
+        );
+        outbox.advance(message(b"first").len() - 3);
+        outbox.push_message(message(b"third"));
+        outbox.keep_begun();
+        assert!(outbox.is_empty());
+    }
+
+    #[tokio::test]
+    async fn reading_goes_on_while_writing_is_blocked() {
+        let (mut near, mut far) = duplex(4);
+        let mut outbox = Outbox::default();
+        outbox.push_message(message(b"longer than the pipe"));
+        assert_eq!(
+            exchange(&mut near, None, &mut outbox).await.unwrap(),
+            Exchanged::Wrote(4)
+        );
+        tokio::io::AsyncWriteExt::write_all(&mut far, b"hi")
+            .await
+            .unwrap();
+        let mut inbox = BytesMut::new();
+        assert_eq!(
+            exchange(&mut near, Some(&mut inbox), &mut outbox)
+                .await
+                .unwrap(),
+            Exchanged::Read(2)
+        );
+        assert_eq!(inbox, "hi");
+    }
+}
