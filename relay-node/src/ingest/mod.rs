@@ -1,0 +1,137 @@
+//! Where encoders come in.
+
+mod session;
+pub mod tls;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument;
+
+use crate::registry::Registry;
+use crate::socket;
+
+/// Connections that have not begun to publish. Each may hold memory and a place for
+/// [`rtmp::server::REQUEST_TIMEOUT`]; further ones wait in the kernel.
+const MAX_PENDING: usize = 256;
+
+/// How long the TLS handshake may take.
+const TLS_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The first pause after an accept that failed for want of something (file descriptors, memory),
+/// and the longest: what is missing does not come back faster by asking.
+const ACCEPT_RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+
+/// Takes encoders in, on any number of listeners.
+#[derive(Clone)]
+pub struct Ingest {
+    registry: Arc<Registry>,
+    pending: Arc<Semaphore>,
+    connections: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Ingest {
+    /// An ingest that is stopped by `stop`.
+    pub fn new(registry: Arc<Registry>, stop: CancellationToken) -> Self {
+        Self {
+            registry,
+            pending: Arc::new(Semaphore::new(MAX_PENDING)),
+            connections: TaskTracker::new(),
+            stop,
+        }
+    }
+
+    /// Accepts from `listener`, with TLS if there is an acceptor for it, until stopped.
+    pub fn listen(&self, listener: TcpListener, tls: Option<TlsAcceptor>) {
+        let ingest = self.clone();
+        self.connections
+            .spawn(async move { ingest.accept_from(listener, tls).await });
+    }
+
+    /// Waits until every encoder has been told that the node stops, and is gone.
+    pub async fn wait(&self) {
+        self.connections.close();
+        self.connections.wait().await;
+    }
+
+    async fn accept_from(&self, listener: TcpListener, tls: Option<TlsAcceptor>) {
+        let mut pause = ACCEPT_RETRY.0;
+        loop {
+            let accepted = tokio::select! {
+                () = self.stop.cancelled() => return,
+                accepted = self.accept(&listener) => accepted,
+            };
+            match accepted {
+                Ok((stream, peer, pending)) => {
+                    pause = ACCEPT_RETRY.0;
+                    let span = tracing::info_span!("encoder", %peer);
+                    let (ingest, tls) = (self.clone(), tls.clone());
+                    self.connections.spawn(
+                        async move { ingest.serve(stream, tls, pending).await }.instrument(span),
+                    );
+                }
+                Err(error) if concerns_one_connection(&error) => {
+                    tracing::debug!(%error, "connection lost before it was accepted");
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept connections");
+                    sleep(pause).await;
+                    pause = (2 * pause).min(ACCEPT_RETRY.1);
+                }
+            }
+        }
+    }
+
+    async fn accept(
+        &self,
+        listener: &TcpListener,
+    ) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+        let pending = Arc::clone(&self.pending).acquire_owned().await;
+        let pending = pending.map_err(|_| io::ErrorKind::NotConnected)?;
+        let (stream, peer) = listener.accept().await?;
+        Ok((stream, peer, pending))
+    }
+
+    async fn serve(
+        self,
+        stream: TcpStream,
+        tls: Option<TlsAcceptor>,
+        pending: OwnedSemaphorePermit,
+    ) {
+        if let Err(error) = socket::prepare(&stream) {
+            tracing::debug!(%error, "connection lost at once");
+            return;
+        }
+        let Some(tls) = tls else {
+            return session::serve(stream, self.registry, pending, self.stop).await;
+        };
+        let handshake = tokio::select! {
+            () = self.stop.cancelled() => return,
+            handshake = timeout(TLS_TIMEOUT, tls.accept(stream)) => handshake,
+        };
+        match handshake {
+            Ok(Ok(stream)) => session::serve(stream, self.registry, pending, self.stop).await,
+            Ok(Err(error)) => tracing::debug!(%error, "no TLS session"),
+            Err(_) => tracing::debug!("no TLS session in time"),
+        }
+    }
+}
+
+fn concerns_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::Interrupted
+    )
+}

@@ -1,0 +1,235 @@
+//! One encoder's connection.
+
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rtmp::Message;
+use rtmp::server::{Refusal, ServerConfig, ServerError, ServerEvent, ServerSession};
+use shared::secret::Secret;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock;
+use crate::feed::Encoder;
+use crate::registry::{Publisher, Registry};
+use crate::wire::{Exchanged, Outbox, exchange};
+
+/// How long the last words may take to reach the encoder.
+const FAREWELL_MAX: Duration = Duration::from_secs(1);
+
+/// Serves an encoder from its first byte to its last.
+pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    registry: Arc<Registry>,
+    pending: OwnedSemaphorePermit,
+    stop: CancellationToken,
+) {
+    let mut session = Session {
+        stream,
+        rtmp: ServerSession::new(ServerConfig::default(), clock::now()),
+        outbox: Outbox::default(),
+        registry,
+        encoder: Encoder::default(),
+        request: None,
+        publisher: None,
+        pending: Some(pending),
+        media: Vec::new(),
+    };
+    match session.drive(&stop).await {
+        Ok(()) => {}
+        Err(Failure::Io(error)) => tracing::info!(reason = %error.kind(), "encoder lost"),
+        Err(Failure::Rtmp(error)) => tracing::info!(reason = %error, "encoder dropped"),
+    }
+    // First the broadcast, then the courtesies.
+    session.publisher = None;
+    session.say_farewell().await;
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error(transparent)]
+    Rtmp(#[from] ServerError),
+}
+
+type Request = Pin<Box<dyn Future<Output = Result<Publisher, Refusal>> + Send>>;
+
+struct Session<S> {
+    stream: S,
+    rtmp: ServerSession,
+    outbox: Outbox,
+    registry: Arc<Registry>,
+    encoder: Encoder,
+    /// The key is being checked.
+    request: Option<Request>,
+    publisher: Option<Publisher>,
+    /// Held until the encoder publishes.
+    pending: Option<OwnedSemaphorePermit>,
+    /// What was received and is not on the log yet; kept for its memory.
+    media: Vec<Message>,
+}
+
+enum Happening {
+    Answered(Result<Publisher, Refusal>),
+    Cut(Refusal),
+    Exchanged(io::Result<Exchanged>),
+    TimedOut,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
+    /// Receives until the session is over.
+    async fn drive(&mut self, stop: &CancellationToken) -> Result<(), Failure> {
+        let mut timer = pin!(sleep_until(clock::now().into()));
+        loop {
+            self.take_events();
+            if self.rtmp.is_closed() {
+                return Ok(());
+            }
+            if let Some(deadline) = self.rtmp.poll_timeout() {
+                let deadline = deadline.into();
+                if timer.deadline() != deadline {
+                    timer.as_mut().reset(deadline);
+                }
+            }
+            let happening = {
+                let inbox = match self.rtmp.wants_input() {
+                    true => Some(self.rtmp.read_buf()),
+                    false => None,
+                };
+                tokio::select! {
+                    biased;
+                    () = stop.cancelled() => Happening::Cut(Refusal::ShuttingDown),
+                    why = cut(&mut self.publisher) => Happening::Cut(why),
+                    answer = answer(&mut self.request) => Happening::Answered(answer),
+                    exchanged = exchange(&mut self.stream, inbox, &mut self.outbox) => {
+                        Happening::Exchanged(exchanged)
+                    }
+                    () = &mut timer => Happening::TimedOut,
+                }
+            };
+            match happening {
+                Happening::Answered(answer) => {
+                    self.request = None;
+                    self.take_answer(answer)?;
+                }
+                Happening::Cut(why) => self.refuse(why),
+                Happening::Exchanged(exchanged) => match exchanged? {
+                    Exchanged::Read(0) => {
+                        tracing::info!("encoder disconnected");
+                        return Ok(());
+                    }
+                    Exchanged::Read(_) => self.rtmp.process(clock::now())?,
+                    Exchanged::Flushed | Exchanged::Wrote(_) => {}
+                },
+                Happening::TimedOut => self.rtmp.handle_timeout(clock::now())?,
+            }
+        }
+    }
+
+    fn take_events(&mut self) {
+        while let Some(event) = self.rtmp.poll_event() {
+            match event {
+                ServerEvent::Connected(connected) => {
+                    tracing::debug!(encoder = connected.encoder, "connected");
+                    self.encoder = Encoder {
+                        name: connected.encoder,
+                        capabilities: connected.capabilities,
+                    };
+                }
+                ServerEvent::PublishRequested(request) => {
+                    let key = Secret::new(request.key.expose());
+                    let (registry, encoder) = (Arc::clone(&self.registry), self.encoder.clone());
+                    self.request = Some(Box::pin(
+                        async move { registry.publish(key, encoder).await },
+                    ));
+                }
+                ServerEvent::Media(message) => self.media.push(message),
+                ServerEvent::Goodbye => {
+                    tracing::info!("encoder ended its stream");
+                    self.append_media();
+                    self.publisher = None;
+                }
+                ServerEvent::Refused(why) => tracing::info!(reason = why.code(), "refused"),
+                _ => {}
+            }
+        }
+        self.append_media();
+        while let Some(bytes) = self.rtmp.poll_output() {
+            self.outbox.push_bytes(bytes);
+        }
+    }
+
+    /// Puts what was received on the log: one lock and one wake-up for all of it.
+    fn append_media(&mut self) {
+        match &self.publisher {
+            Some(publisher) if !self.media.is_empty() => publisher.append(self.media.drain(..)),
+            _ => self.media.clear(),
+        }
+    }
+
+    fn take_answer(&mut self, answer: Result<Publisher, Refusal>) -> Result<(), ServerError> {
+        match answer {
+            Ok(publisher) => {
+                self.publisher = Some(publisher);
+                self.pending = None;
+                self.rtmp.accept(clock::now())?;
+            }
+            Err(why) => self.refuse(why),
+        }
+        Ok(())
+    }
+
+    fn refuse(&mut self, why: Refusal) {
+        tracing::info!(reason = why.code(), "refused");
+        // What it sends from here on belongs to nobody.
+        self.publisher = None;
+        self.rtmp.refuse(why);
+    }
+
+    /// Writes what is left to say, and closes.
+    async fn say_farewell(&mut self) {
+        while let Some(bytes) = self.rtmp.poll_output() {
+            self.outbox.push_bytes(bytes);
+        }
+        // Whether the encoder still listens is its own affair.
+        let _ = timeout(FAREWELL_MAX, self.close()).await;
+    }
+
+    async fn close(&mut self) -> io::Result<()> {
+        while !self.outbox.is_done() {
+            if let Exchanged::Read(0) = self.exchange().await? {
+                return Ok(());
+            }
+        }
+        self.stream.shutdown().await?;
+        // An encoder in full flow has not read our last words yet; closing now would reset the
+        // connection, and it would never read them.
+        while self.exchange().await? != Exchanged::Read(0) {}
+        Ok(())
+    }
+
+    async fn exchange(&mut self) -> io::Result<Exchanged> {
+        let inbox = self.rtmp.read_buf();
+        inbox.clear();
+        exchange(&mut self.stream, Some(inbox), &mut self.outbox).await
+    }
+}
+
+async fn cut(publisher: &mut Option<Publisher>) -> Refusal {
+    match publisher {
+        Some(publisher) => publisher.cut().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn answer(request: &mut Option<Request>) -> Result<Publisher, Refusal> {
+    match request {
+        Some(request) => request.await,
+        None => std::future::pending().await,
+    }
+}

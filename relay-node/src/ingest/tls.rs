@@ -1,0 +1,120 @@
+//! The certificate shown to encoders.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, version};
+
+use crate::config::RtmpsListener;
+use crate::crypto;
+
+/// Reads certificate and private key, and checks that they fit together.
+pub fn server_config(files: &RtmpsListener) -> Result<Arc<ServerConfig>, CertificateError> {
+    let chain = certificates(&files.certificate)?;
+    let key = PrivateKeyDer::from_pem_file(&files.private_key).map_err(|error| match error {
+        pem::Error::Io(source) => CertificateError::Read {
+            path: files.private_key.clone(),
+            source,
+        },
+        _ => CertificateError::NoPrivateKey(files.private_key.clone()),
+    })?;
+    let config = ServerConfig::builder_with_provider(crypto::provider())
+        .with_protocol_versions(&[&version::TLS13, &version::TLS12])
+        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
+        .map_err(|source| CertificateError::Unusable {
+            path: files.certificate.clone(),
+            source,
+        })?;
+    Ok(Arc::new(config))
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
+    let chain: Result<Vec<_>, _> =
+        CertificateDer::pem_file_iter(path).and_then(|certificates| certificates.collect());
+    match chain {
+        Ok(chain) if !chain.is_empty() => Ok(chain),
+        Err(pem::Error::Io(source)) => Err(CertificateError::Read {
+            path: path.to_owned(),
+            source,
+        }),
+        Ok(_) | Err(_) => Err(CertificateError::NoCertificate(path.to_owned())),
+    }
+}
+
+/// Why RTMPS cannot be offered. None of the texts repeats anything of the files.
+#[derive(Debug, thiserror::Error)]
+pub enum CertificateError {
+    /// Not a PEM file with a certificate.
+    #[error("{} holds no certificate in PEM form", .0.display())]
+    NoCertificate(PathBuf),
+    /// Not a PEM file with a private key.
+    #[error("{} holds no private key in PEM form", .0.display())]
+    NoPrivateKey(PathBuf),
+    /// The file cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The key does not fit the certificate, or is of a kind that TLS does not know.
+    #[error("the certificate in {} cannot be used with its private key", path.display())]
+    Unusable {
+        /// The certificate's file.
+        path: PathBuf,
+        /// Why not.
+        source: rustls::Error,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn files_that_do_not_fit_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let other = rcgen::KeyPair::generate().unwrap();
+        fs::write(path("certificate"), made.cert.pem()).unwrap();
+        fs::write(path("key"), made.signing_key.serialize_pem()).unwrap();
+        fs::write(path("other-key"), other.serialize_pem()).unwrap();
+        fs::write(path("empty"), "hunter2").unwrap();
+        let tried = |certificate: &str, private_key: &str| {
+            server_config(&RtmpsListener {
+                listen: Vec::new(),
+                certificate: path(certificate),
+                private_key: path(private_key),
+            })
+        };
+
+        assert!(tried("certificate", "key").is_ok());
+        assert!(matches!(
+            tried("absent", "key"),
+            Err(CertificateError::Read { path: named, .. }) if named == path("absent")
+        ));
+        assert!(matches!(
+            tried("certificate", "absent"),
+            Err(CertificateError::Read { path: named, .. }) if named == path("absent")
+        ));
+        assert!(matches!(
+            tried("empty", "key"),
+            Err(CertificateError::NoCertificate(_))
+        ));
+        assert!(matches!(
+            tried("certificate", "empty"),
+            Err(CertificateError::NoPrivateKey(_))
+        ));
+        assert!(matches!(
+            tried("certificate", "other-key"),
+            Err(CertificateError::Unusable { .. })
+        ));
+    }
+}

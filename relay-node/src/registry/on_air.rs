@@ -1,0 +1,190 @@
+//! One live input on air.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use broadcast::{Change, RevisionGuard, StartPolicy, Wanted, reconcile};
+use rtmp::server::Refusal;
+use shared::id::{InputUid, OutputUid};
+use shared::link::WantedOutput;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use super::status::Totals;
+use crate::clock;
+use crate::egress::{Destination, Dialler, Output};
+use crate::feed::Feed;
+
+/// A broadcast: its publisher's feed, and what is wanted of it.
+pub(super) struct OnAir {
+    input: InputUid,
+    pub(super) session: u64,
+    pub(super) guard: RevisionGuard,
+    pub(super) since: Instant,
+    pub(super) feed: Arc<Feed>,
+    pub(super) outputs: BTreeMap<OutputUid, Output>,
+    /// The outputs that are wanted and not sent to.
+    pub(super) idle: BTreeMap<OutputUid, Idle>,
+    /// What outputs did that were stopped since.
+    pub(super) past: Totals,
+    cut: oneshot::Sender<Refusal>,
+}
+
+/// Why an output that exists is not sent to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Idle {
+    /// The user switched it off.
+    Disabled,
+    /// This node cannot serve its target.
+    Unsupported,
+}
+
+/// How a broadcast ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// Its publisher must go.
+    Cut(Refusal),
+    /// Its publisher has gone.
+    Left,
+}
+
+impl OnAir {
+    /// For outputs that are wanted when the publisher comes.
+    pub(super) const FROM_THE_START: StartPolicy = StartPolicy::FirstKeyframe;
+
+    /// For outputs that are added on air.
+    pub(super) const LATER: StartPolicy = StartPolicy::CachedGop;
+
+    pub(super) fn new(
+        input: InputUid,
+        session: u64,
+        guard: RevisionGuard,
+        feed: Arc<Feed>,
+        cut: oneshot::Sender<Refusal>,
+    ) -> Self {
+        Self {
+            input,
+            session,
+            guard,
+            since: clock::now(),
+            feed,
+            outputs: BTreeMap::new(),
+            idle: BTreeMap::new(),
+            past: Totals::default(),
+            cut,
+        }
+    }
+
+    /// Starts what is wanted and missing, stops what runs unwanted, and leaves the rest alone.
+    pub(super) fn reconcile(
+        &mut self,
+        outputs: &[WantedOutput],
+        dialler: &Dialler,
+        leaving: &mut BTreeMap<OutputUid, CancellationToken>,
+        policy: StartPolicy,
+    ) {
+        let _span = tracing::info_span!("broadcast", input = %self.input).entered();
+        self.idle.clear();
+        let mut wanted = Vec::with_capacity(outputs.len());
+        for output in outputs {
+            let id = output.uid;
+            match Destination::new(&output.target) {
+                Ok(destination) => wanted.push(Wanted {
+                    id,
+                    enabled: output.enabled,
+                    spec: Arc::new(destination),
+                }),
+                Err(why) => {
+                    tracing::warn!(output = %id, %why, "output not served");
+                    self.idle.insert(id, Idle::Unsupported);
+                }
+            }
+            if !output.enabled {
+                self.idle.insert(id, Idle::Disabled);
+            }
+        }
+        let running = self
+            .outputs
+            .iter()
+            .map(|(id, output)| (*id, Arc::clone(output.destination())))
+            .collect();
+        leaving.retain(|_, gone| !gone.is_cancelled());
+        for change in reconcile(&running, &wanted) {
+            match change {
+                Change::Start { id, spec } => self.start(id, spec, dialler, leaving, policy),
+                Change::Stop { id, .. } => self.stop(id, leaving),
+                Change::Restart { id, spec } => {
+                    self.stop(id, leaving);
+                    self.start(id, spec, dialler, leaving, Self::LATER);
+                }
+            }
+        }
+    }
+
+    /// The outputs whose target this node cannot serve.
+    pub(super) fn unsupported(&self) -> Vec<OutputUid> {
+        self.idle
+            .iter()
+            .filter(|(_, idle)| **idle == Idle::Unsupported)
+            .map(|(id, _)| *id)
+            .collect()
+    }
+
+    /// Tells the publisher why, and ends the outputs: after the rest of the stream if the stream
+    /// came to its end, at once if somebody ended it. The tokens are cancelled when they are gone.
+    pub(super) fn end(
+        self,
+        why: Ending,
+        leaving: &mut BTreeMap<OutputUid, CancellationToken>,
+    ) -> Vec<CancellationToken> {
+        let finish = match why {
+            Ending::Left => true,
+            Ending::Cut(why) => {
+                // It may be leaving by itself in this moment.
+                let _ = self.cut.send(why);
+                why == Refusal::ShuttingDown
+            }
+        };
+        leaving.retain(|_, gone| !gone.is_cancelled());
+        self.outputs
+            .into_iter()
+            .map(|(id, output)| {
+                let gone = match finish {
+                    true => output.finish(),
+                    false => output.stop(),
+                };
+                leaving.insert(id, gone.clone());
+                gone
+            })
+            .collect()
+    }
+
+    fn start(
+        &mut self,
+        id: OutputUid,
+        destination: Arc<Destination>,
+        dialler: &Dialler,
+        leaving: &mut BTreeMap<OutputUid, CancellationToken>,
+        policy: StartPolicy,
+    ) {
+        tracing::debug!(output = %id, server = %destination.server(), "output starts");
+        let output = Output::start(
+            (self.input, id),
+            destination,
+            Arc::clone(&self.feed),
+            dialler.clone(),
+            policy,
+            leaving.remove(&id),
+        );
+        self.outputs.insert(id, output);
+    }
+
+    fn stop(&mut self, id: OutputUid, leaving: &mut BTreeMap<OutputUid, CancellationToken>) {
+        if let Some(output) = self.outputs.remove(&id) {
+            tracing::debug!(output = %id, "output stops");
+            self.past.add_output(&output.figures());
+            leaving.insert(id, output.stop());
+        }
+    }
+}
