@@ -1,2 +1,7 @@
 //! The relay node.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    relay_node::cli::main()
+}

@@ -1,0 +1,83 @@
+//! Health, status and metrics for the operator, over HTTP, without credentials and without keys.
+
+mod metrics;
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::Serialize;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::control::LinkState;
+use crate::registry::{BroadcastStatus, Registry};
+
+/// Answers from `listener` until `serving` is cancelled. Once `accepting` is, the node says that it
+/// is not ready, so that whoever sends encoders here sends them elsewhere.
+pub async fn serve(
+    listener: TcpListener,
+    registry: Arc<Registry>,
+    accepting: CancellationToken,
+    serving: CancellationToken,
+) {
+    let router = router(registry, accepting);
+    let served = axum::serve(listener, router).with_graceful_shutdown(serving.cancelled_owned());
+    if let Err(error) = served.await {
+        tracing::warn!(%error, "the admin server ended");
+    }
+}
+
+fn router(registry: Arc<Registry>, stopping: CancellationToken) -> Router {
+    Router::new()
+        .route("/health", get(health))
+        .route("/metrics", get(metrics))
+        .route("/status", get(status))
+        .with_state(Admin { registry, stopping })
+}
+
+#[derive(Clone)]
+struct Admin {
+    registry: Arc<Registry>,
+    stopping: CancellationToken,
+}
+
+#[derive(Serialize)]
+struct Health {
+    ready: bool,
+    control: LinkState,
+}
+
+#[derive(Serialize)]
+struct Status {
+    broadcasts: Vec<BroadcastStatus>,
+}
+
+async fn health(State(admin): State<Admin>) -> impl IntoResponse {
+    let control = admin.registry.link();
+    // Without the control plane broadcasts go on, but no encoder can begin one.
+    let ready = !admin.stopping.is_cancelled() && control != LinkState::Down;
+    let code = match ready {
+        true => StatusCode::OK,
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    (code, Json(Health { ready, control }))
+}
+
+async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
+    let text = metrics::text(
+        admin.registry.link(),
+        admin.registry.totals(),
+        &admin.registry.status(),
+    );
+    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text)
+}
+
+async fn status(State(admin): State<Admin>) -> Json<Status> {
+    Json(Status {
+        broadcasts: admin.registry.status(),
+    })
+}

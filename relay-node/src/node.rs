@@ -1,0 +1,298 @@
+//! The node: its parts, put together, started and stopped.
+
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ServerConfig;
+use shared::id::{Instance, NodeName};
+use shared::link::Snapshot;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{self, Config, Source, TokenError};
+use crate::control::{Control, Revs};
+use crate::egress::Dialler;
+use crate::egress::address::AddressPolicy;
+use crate::egress::tls::{self, CaFileError};
+use crate::ingest::Ingest;
+use crate::ingest::tls::{CertificateError, server_config};
+use crate::registry::Registry;
+use crate::static_control;
+use crate::uplink::{self, Uplink};
+use crate::{admin, socket};
+
+/// How long encoders and outputs have to go when the node stops; with the uplink's second, the
+/// process is done in less than 5 s.
+const STOP_MAX: Duration = Duration::from_secs(3);
+
+/// How long the uplink has for its last events.
+const UPLINK_STOP_MAX: Duration = Duration::from_millis(1200);
+
+/// Everything that a node is started with: files read, nothing opened.
+pub struct SetUp {
+    node: NodeName,
+    instance: Instance,
+    rtmps: Option<(Vec<SocketAddr>, Arc<ServerConfig>)>,
+    rtmp: Vec<SocketAddr>,
+    admin: SocketAddr,
+    dialler: Dialler,
+    control: Control,
+    revs: Arc<Revs>,
+    snapshots: mpsc::Receiver<Snapshot>,
+    uplink: Option<Uplink>,
+}
+
+impl SetUp {
+    /// Reads the files that the configuration names.
+    pub fn new(config: &Config) -> Result<Self, SetUpError> {
+        let rtmps = match &config.rtmps {
+            Some(rtmps) => Some((rtmps.listen.clone(), server_config(rtmps)?)),
+            None => None,
+        };
+        let tls = tls::client_config(config.ca_file.as_deref())?;
+        let policy = AddressPolicy {
+            allow_loopback: config.allow_loopback,
+        };
+        let mut random = [0; 16];
+        getrandom::fill(&mut random).map_err(SetUpError::Random)?;
+        let instance = Instance::from_random(random);
+        let revs = Arc::new(Revs::default());
+        let (control, snapshots, uplink) = match &config.source {
+            Source::File(path) => {
+                let handle = inputs(path)?;
+                for (input, name) in handle.names() {
+                    tracing::info!(%input, name, "input of the file");
+                }
+                // A file never changes its mind: the sender is dropped.
+                (Control::Static(handle), mpsc::channel(1).1, None)
+            }
+            Source::ControlPlane { url, token_file } => {
+                let config = uplink::Config {
+                    control: url.clone(),
+                    token: config::token(token_file.as_deref())?,
+                    node: config.node.clone(),
+                    instance,
+                    tls: tls::client_config(None)?,
+                };
+                let (uplink, handle, snapshots) = Uplink::new(config, Arc::clone(&revs))?;
+                (Control::Uplink(handle), snapshots, Some(uplink))
+            }
+        };
+        Ok(Self {
+            node: config.node.clone(),
+            instance,
+            rtmps,
+            rtmp: config.rtmp.clone(),
+            admin: config.admin,
+            dialler: Dialler::new(policy, tls),
+            control,
+            revs,
+            snapshots,
+            uplink,
+        })
+    }
+}
+
+/// Reads every file that the configuration names, as a start would, but for the token: whoever
+/// checks need not be allowed to read that.
+pub fn check(config: &Config) -> Result<(), SetUpError> {
+    if let Some(rtmps) = &config.rtmps {
+        server_config(rtmps)?;
+    }
+    tls::client_config(config.ca_file.as_deref())?;
+    if let Source::File(path) = &config.source {
+        inputs(path)?;
+    }
+    Ok(())
+}
+
+fn inputs(path: &Path) -> Result<static_control::Handle, SetUpError> {
+    let text = fs::read_to_string(path).map_err(|source| SetUpError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    static_control::Handle::parse(&text).map_err(|why| SetUpError::Inputs {
+        path: path.to_owned(),
+        why,
+    })
+}
+
+/// Why a node cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum SetUpError {
+    /// The destinations' certificate authorities cannot be used.
+    #[error(transparent)]
+    CaFile(#[from] CaFileError),
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// The file of inputs is not right.
+    #[error("{}: {why}", path.display())]
+    Inputs {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: static_control::Invalid,
+    },
+    /// The system gives no randomness.
+    #[error("the system gives no randomness")]
+    Random(#[source] getrandom::Error),
+    /// The file of inputs cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// There is no token.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The control plane cannot be connected to with this configuration.
+    #[error(transparent)]
+    Uplink(#[from] uplink::InvalidConfig),
+}
+
+/// A running node.
+pub struct Node {
+    registry: Arc<Registry>,
+    ingest: Ingest,
+    rtmps: Vec<SocketAddr>,
+    rtmp: Vec<SocketAddr>,
+    admin: SocketAddr,
+    accepting: CancellationToken,
+    serving: CancellationToken,
+    uplink: JoinHandle<()>,
+}
+
+impl Node {
+    /// Opens every listener, and begins.
+    pub async fn start(set_up: SetUp) -> Result<Self, ListenError> {
+        let bind =
+            |address| socket::listen(address).map_err(|source| ListenError { address, source });
+        let (rtmps, acceptor) = match set_up.rtmps {
+            Some((addresses, tls)) => (addresses, Some(TlsAcceptor::from(tls))),
+            None => (Vec::new(), None),
+        };
+        let rtmps = rtmps.into_iter().map(bind).collect::<Result<Vec<_>, _>>()?;
+        let rtmp = set_up
+            .rtmp
+            .into_iter()
+            .map(bind)
+            .collect::<Result<Vec<_>, _>>()?;
+        let admin = bind(set_up.admin)?;
+
+        let registry = Arc::new(Registry::new(
+            set_up.node.clone(),
+            set_up.instance,
+            set_up.control,
+            set_up.revs,
+            set_up.dialler,
+        ));
+        let (accepting, serving) = (CancellationToken::new(), CancellationToken::new());
+        let ingest = Ingest::new(Arc::clone(&registry), accepting.clone());
+        let node = Self {
+            rtmps: addresses(&rtmps),
+            rtmp: addresses(&rtmp),
+            admin: admin.local_addr().unwrap_or(set_up.admin),
+            registry: Arc::clone(&registry),
+            ingest: ingest.clone(),
+            accepting: accepting.clone(),
+            serving: serving.clone(),
+            uplink: run_uplink(set_up.uplink, serving.clone()),
+        };
+        tokio::spawn(apply(set_up.snapshots, Arc::clone(&registry)));
+        tokio::spawn(admin::serve(admin, registry, accepting, serving));
+        for listener in rtmps {
+            ingest.listen(listener, acceptor.clone());
+        }
+        for listener in rtmp {
+            ingest.listen(listener, None);
+        }
+        tracing::info!(
+            node = %set_up.node,
+            instance = %set_up.instance,
+            rtmps = ?node.rtmps,
+            rtmp = ?node.rtmp,
+            admin = %node.admin,
+            version = env!("CARGO_PKG_VERSION"),
+            "ready",
+        );
+        Ok(node)
+    }
+
+    /// Where RTMPS is accepted.
+    pub fn rtmps(&self) -> &[SocketAddr] {
+        &self.rtmps
+    }
+
+    /// Where plain RTMP is accepted.
+    pub fn rtmp(&self) -> &[SocketAddr] {
+        &self.rtmp
+    }
+
+    /// Where health, status and metrics are served.
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// The broadcasts on air.
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
+    /// Accepts nobody any more, tells the encoders, ends all broadcasts cleanly, and then lets the
+    /// control plane know.
+    pub async fn stop(self) {
+        self.accepting.cancel();
+        let gone = async {
+            tokio::join!(self.registry.shut_down(), self.ingest.wait());
+        };
+        if timeout(STOP_MAX, gone).await.is_err() {
+            tracing::warn!("not everything ended in time");
+        }
+        self.serving.cancel();
+        if timeout(UPLINK_STOP_MAX, self.uplink).await.is_err() {
+            tracing::debug!("the control plane was not told everything");
+        }
+    }
+}
+
+/// Why a node cannot listen.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}")]
+pub struct ListenError {
+    /// Where.
+    pub address: SocketAddr,
+    /// Why not.
+    pub source: io::Error,
+}
+
+fn addresses(listeners: &[TcpListener]) -> Vec<SocketAddr> {
+    listeners
+        .iter()
+        .filter_map(|listener| listener.local_addr().ok())
+        .collect()
+}
+
+fn run_uplink(uplink: Option<Uplink>, stop: CancellationToken) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        if let Some(uplink) = uplink {
+            uplink.run(stop).await;
+        }
+    })
+}
+
+async fn apply(mut snapshots: mpsc::Receiver<Snapshot>, registry: Arc<Registry>) {
+    while let Some(snapshot) = snapshots.recv().await {
+        registry.apply(snapshot);
+    }
+}

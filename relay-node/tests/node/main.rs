@@ -1,0 +1,14 @@
+//! A whole node: TLS encoders before it, RTMP and RTMPS destinations behind it.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod process;
+mod relay;
+mod secrets;
+mod support;

@@ -1,0 +1,107 @@
+//! An encoder that publishes to the node by RTMPS.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use rtmp::client::{ClientEvent, PublishClient, PublishTarget, Words};
+use rtmp::{Capabilities, StreamName};
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::{Piece, soon};
+
+pub(crate) struct Encoder {
+    stream: TlsStream<TcpStream>,
+    client: PublishClient,
+}
+
+impl Encoder {
+    /// Connects, and asks to publish.
+    pub(crate) async fn connect(
+        address: SocketAddr,
+        tls: &TlsConnector,
+        app: &str,
+        key: &str,
+    ) -> Self {
+        let stream = TcpStream::connect(address).await.unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        let stream = soon(tls.connect(name, stream)).await.unwrap();
+        let target = PublishTarget {
+            app: app.to_owned(),
+            tc_url: format!("rtmps://localhost:{}/{app}", address.port()),
+            stream_name: StreamName::new(key),
+            capabilities: Capabilities::default(),
+        };
+        let client = PublishClient::new(target, Instant::now()).unwrap();
+        Self { stream, client }
+    }
+
+    /// Waits until the node lets it publish.
+    pub(crate) async fn publishing(mut self) -> Self {
+        match self.event().await {
+            ClientEvent::Publishing { confirmed } => assert!(confirmed),
+            other => panic!("{other:?}"),
+        }
+        self
+    }
+
+    /// Waits until the node says no, and for a clean close after that.
+    pub(crate) async fn refused(mut self) -> Words {
+        let words = match self.event().await {
+            ClientEvent::Refused(words) => words,
+            other => panic!("{other:?}"),
+        };
+        while soon(self.stream.read_buf(self.client.read_buf()))
+            .await
+            .unwrap()
+            > 0
+        {
+            self.client.read_buf().clear();
+        }
+        words
+    }
+
+    pub(crate) async fn send(&mut self, pieces: &[Piece]) {
+        for (kind, timestamp, payload) in pieces {
+            let message = self
+                .client
+                .message(*kind, *timestamp, payload.clone())
+                .unwrap();
+            soon(self.stream.write_all(&message.to_bytes()))
+                .await
+                .unwrap();
+        }
+        soon(self.stream.flush()).await.unwrap();
+    }
+
+    /// Ends the stream properly.
+    pub(crate) async fn stop(mut self) {
+        self.client.stop();
+        self.write().await;
+        soon(self.stream.shutdown()).await.unwrap();
+    }
+
+    async fn event(&mut self) -> ClientEvent {
+        loop {
+            self.write().await;
+            if let Some(event) = self.client.poll_event() {
+                return event;
+            }
+            let read = soon(self.stream.read_buf(self.client.read_buf()))
+                .await
+                .unwrap();
+            assert_ne!(read, 0, "the node closed without a word");
+            self.client.process(Instant::now()).unwrap();
+        }
+    }
+
+    async fn write(&mut self) {
+        while let Some(bytes) = self.client.poll_output() {
+            soon(self.stream.write_all(&bytes)).await.unwrap();
+        }
+        soon(self.stream.flush()).await.unwrap();
+    }
+}
