@@ -124,6 +124,7 @@ impl Dev {
         let status = process.wait(start_limit())?;
         let printed = process.printed()?;
         ensure!(output.recv().is_err(), "it printed a line: {printed}");
+        remove_state(&root().join(format!(".stream-connect-{}", options.port_base)));
         Ok((status, printed))
     }
 
@@ -274,7 +275,6 @@ fn launch(options: &Options) -> Result<(Running, Receiver<String>, TempDir)> {
 
 /// `cargo xtask`, or the program itself where it has started us.
 fn xtask() -> Command {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
     let mut command = match std::env::var_os(XTASK_VARIABLE) {
         Some(program) => Command::new(program),
         None => {
@@ -283,12 +283,15 @@ fn xtask() -> Command {
             cargo
         }
     };
-    if let Some(root) = root {
-        command.current_dir(root);
-    }
+    command.current_dir(root());
     // Everything that is ever logged is searched for secrets.
     command.env("RUST_LOG", "trace");
     command
+}
+
+/// The clone.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
 /// Where nobody has built anything yet, `dev` does.
