@@ -44,13 +44,12 @@ impl Node<'_> {
              [rtmps]\nlisten = {}\ncertificate = {}\nprivate_key = {}\n\n\
              [rtmp]\nlisten = {}\n\n\
              [control]\nurl = \"http://127.0.0.1:{control}\"\n\n\
-             [admin]\nlisten = {}\n\n\
+             [admin]\nlisten = \"127.0.0.1:{admin}\"\n\n\
              [outputs]\n{output_ca}allow_loopback = true\n",
             listen(rtmps),
             quoted(&certificates.certificate),
             quoted(&certificates.private_key),
             listen(rtmp),
-            listen(admin),
         );
         let path = self.file();
         fs::write(&path, text).with_context(|| format!("writing {}", path.display()))
