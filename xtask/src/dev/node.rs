@@ -45,11 +45,13 @@ impl Node<'_> {
              [rtmp]\nlisten = {}\n\n\
              [control]\nurl = \"http://127.0.0.1:{control}\"\n\n\
              [admin]\nlisten = \"127.0.0.1:{admin}\"\n\n\
+             [log]\nlevel = \"{}\"\n\n\
              [outputs]\n{output_ca}allow_loopback = true\n",
             listen(rtmps),
             quoted(&certificates.certificate),
             quoted(&certificates.private_key),
             listen(rtmp),
+            log_level(),
         );
         let path = self.file();
         fs::write(&path, text).with_context(|| format!("writing {}", path.display()))
@@ -59,9 +61,6 @@ impl Node<'_> {
     pub(crate) fn command(&self) -> Result<Start> {
         let log = self.state.log("relay-node")?;
         let mut command = process::command(&self.program);
-        if std::env::var_os("RUST_LOG").is_none() {
-            command.env("RUST_LOG", "info");
-        }
         command
             .arg(self.file())
             .env("STREAM_CONNECT_TOKEN", self.seed.relay_token().expose())
@@ -84,6 +83,15 @@ impl Node<'_> {
     fn file(&self) -> PathBuf {
         self.state.path().join("relay-node.toml")
     }
+}
+
+/// How much the node logs: what `RUST_LOG` asks of every Rust program, if it is a plain level.
+fn log_level() -> String {
+    let levels = ["error", "warn", "info", "debug", "trace"];
+    std::env::var("RUST_LOG")
+        .ok()
+        .filter(|level| levels.contains(&level.as_str()))
+        .unwrap_or_else(|| "info".to_owned())
 }
 
 fn listen(port: u16) -> String {
