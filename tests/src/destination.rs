@@ -22,7 +22,7 @@ pub struct Destination {
     rtmp: u16,
     rtmps: u16,
     authority: Authority,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Destination {
@@ -35,7 +35,7 @@ impl Destination {
         let configuration = configuration(folder.path(), &authority, &hooks.url(), rtmp, rtmps);
         let file = folder.path().join("nginx.conf");
         fs::write(&file, configuration)?;
-        fs::create_dir(folder.path().join("recordings"))?;
+        fs::create_dir(folder.path().join(RECORDINGS))?;
         let mut command = Command::new("/usr/sbin/nginx");
         command
             .args(["-e", "stderr", "-p"])
@@ -55,7 +55,7 @@ impl Destination {
             rtmp,
             rtmps,
             authority,
-            _folder: folder,
+            folder,
         })
     }
 
@@ -105,21 +105,28 @@ impl Destination {
         Packets::read(&self.recording(key, nth)?)
     }
 
-    /// Bytes of the recordings of `key` until now: they grow while media arrives.
-    pub fn received(&self, key: &str) -> Result<u64> {
+    /// Waits until so many bytes more have come for `key`.
+    pub fn receives(&self, key: &str, bytes: u64, limit: Duration) -> Result<()> {
+        let so_far = self.received(key)?;
+        wait::until("media", limit, || {
+            Ok((self.received(key)? >= so_far + bytes).then_some(()))
+        })
+    }
+
+    /// What nginx has said.
+    pub fn log(&self) -> Result<String> {
+        self.nginx.printed()
+    }
+
+    fn received(&self, key: &str) -> Result<u64> {
         let mut bytes = 0;
-        for entry in fs::read_dir(self._folder.path().join("recordings"))? {
+        for entry in fs::read_dir(self.folder.path().join(RECORDINGS))? {
             let entry = entry?;
             if entry.file_name().to_string_lossy().starts_with(key) {
                 bytes += entry.metadata()?.len();
             }
         }
         Ok(bytes)
-    }
-
-    /// What nginx has said.
-    pub fn log(&self) -> Result<String> {
-        self.nginx.printed()
     }
 }
 
@@ -149,7 +156,7 @@ rtmp {{
       live on;
       record all;
       record_unique on;
-      record_path {path}/recordings;
+      record_path {path}/{RECORDINGS};
       notify_method get;
       on_publish {hooks};
       on_publish_done {hooks};
@@ -168,6 +175,9 @@ stream {{
 "
     )
 }
+
+/// Where recordings go, in the destination's folder.
+const RECORDINGS: &str = "recordings";
 
 /// nginx listens within milliseconds; more is a busy machine.
 const START_WITHIN: Duration = Duration::from_secs(10);

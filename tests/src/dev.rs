@@ -170,6 +170,44 @@ impl Dev {
         self.finish(started, limit)
     }
 
+    /// Ends a test that has passed but for the search for secrets.
+    pub fn pass(&self) -> Result<()> {
+        self.scan()?;
+        self.passed.store(true, Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// Notes that a test failed: what there is to see of that is shown and kept.
+    pub fn fail(&self) {
+        self.failed.store(true, Ordering::SeqCst);
+        process::show_end("dev", &self.said().unwrap_or_default());
+        process::show_end("relay-node", &self.relay_log().unwrap_or_default());
+    }
+
+    /// Searches everything that this copy has written or says for secrets.
+    pub fn scan(&self) -> Result<()> {
+        self.secrets.search_state(&self.line.state_dir)?;
+        self.secrets.search_logs(&self.logs())?;
+        self.secrets.search("dev's standard error", &self.said()?)?;
+        self.secrets.search_answers()?;
+        for page in ["/health", "/status", "/metrics"] {
+            let text = api::get(&format!("{}{page}", self.line.relay_admin))?;
+            self.secrets.search(page, &text)?;
+        }
+        Ok(())
+    }
+
+    /// What the relay node has logged.
+    pub fn relay_log(&self) -> Result<String> {
+        let bytes = fs::read(self.logs().join(RELAY_LOG)).context("the relay node's log")?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// The relay node's configuration file.
+    pub fn relay_configuration(&self) -> PathBuf {
+        self.line.state_dir.join("relay-node.toml")
+    }
+
     fn finish(
         &mut self,
         started: Vec<Process>,
@@ -188,37 +226,8 @@ impl Dev {
         Ok((status, left))
     }
 
-    /// Ends a test that has passed but for the search for secrets.
-    pub fn pass(&self) -> Result<()> {
-        self.scan()?;
-        self.passed.store(true, Ordering::SeqCst);
-        Ok(())
-    }
-
-    /// Notes that a test failed: what there is to see of that is shown and kept.
-    pub fn fail(&self) {
-        self.failed.store(true, Ordering::SeqCst);
-        let node = self.line.state_dir.join("logs/relay-node.log");
-        let node = fs::read(node).unwrap_or_default();
-        process::show_end("dev", &self.said().unwrap_or_default());
-        process::show_end("relay-node", &String::from_utf8_lossy(&node));
-    }
-
-    /// Searches everything that this copy has written or says for secrets.
-    pub fn scan(&self) -> Result<()> {
-        self.secrets.search_folder(&self.line.state_dir)?;
-        self.secrets.search("dev's standard error", &self.said()?)?;
-        self.secrets.search_answers()?;
-        for page in ["/health", "/status", "/metrics"] {
-            let text = api::get(&format!("{}{page}", self.line.relay_admin))?;
-            self.secrets.search(page, &text)?;
-        }
-        Ok(())
-    }
-
-    /// The relay node's configuration file.
-    pub fn relay_configuration(&self) -> PathBuf {
-        self.line.state_dir.join("relay-node.toml")
+    fn logs(&self) -> PathBuf {
+        self.line.state_dir.join("logs")
     }
 }
 
@@ -310,6 +319,9 @@ pub fn left(since: Instant, limit: Duration) -> Duration {
 
 /// Tells test programs where the xtask program is that started them.
 const XTASK_VARIABLE: &str = "STREAM_CONNECT_XTASK";
+
+/// Where the relay node logs, in the folder of logs.
+const RELAY_LOG: &str = "relay-node.log";
 
 /// What `dev` promises, and a little for a busy machine.
 const STOP_WITHIN: Duration = Duration::from_secs(8);

@@ -13,6 +13,7 @@ pub struct Secrets(Arc<Mutex<Known>>);
 #[derive(Default)]
 struct Known {
     secrets: Vec<(String, String)>,
+    unlogged: Vec<(String, String)>,
     answers: Vec<(String, String)>,
 }
 
@@ -25,6 +26,11 @@ impl Secrets {
                 known.secrets.push(secret);
             }
         });
+    }
+
+    /// Remembers a text that may be stored, but neither logged nor answered: part of a URL.
+    pub fn add_unlogged(&self, name: &str, text: &str) {
+        self.with(|known| known.unlogged.push((name.to_owned(), text.to_owned())));
     }
 
     /// Remembers a stream key: also its secret half alone must not be found.
@@ -40,35 +46,24 @@ impl Secrets {
         self.with(|known| known.answers.push((from.to_owned(), text.to_owned())));
     }
 
-    /// Searches a text.
+    /// Searches a text that somebody reads: a log, an answer, a page.
     pub fn search(&self, place: &str, text: &str) -> Result<()> {
         self.with(|known| {
-            for (name, secret) in &known.secrets {
-                if let Some(at) = text.find(secret.as_str()) {
-                    let line = text
-                        .get(..at)
-                        .map_or(0, |before| before.matches('\n').count());
-                    bail!("{place}, line {}: {name} in clear", line + 1);
-                }
-            }
-            Ok(())
+            search(place, text, &known.unlogged)?;
+            search(place, text, &known.secrets)
         })
     }
 
-    /// Searches all files below a folder.
-    pub fn search_folder(&self, folder: &Path) -> Result<()> {
-        for entry in fs::read_dir(folder).with_context(|| format!("{}", folder.display()))? {
-            let path = entry?.path();
-            if path.is_dir() {
-                self.search_folder(&path)?;
-            } else if path.is_file() {
-                // A database may replace its files while they are listed.
-                let Ok(bytes) = fs::read(&path) else { continue };
-                let place = path.display().to_string();
-                self.search(&place, &String::from_utf8_lossy(&bytes))?;
-            }
-        }
-        Ok(())
+    /// Searches all files below a folder of logs.
+    pub fn search_logs(&self, folder: &Path) -> Result<()> {
+        files(folder, &mut |place, text| self.search(place, text))
+    }
+
+    /// Searches all files below a folder of state.
+    pub fn search_state(&self, folder: &Path) -> Result<()> {
+        files(folder, &mut |place, text| {
+            self.with(|known| search(place, text, &known.secrets))
+        })
     }
 
     /// Searches all remembered answers.
@@ -83,6 +78,34 @@ impl Secrets {
     fn with<T>(&self, work: impl FnOnce(&mut Known) -> T) -> T {
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+fn search(place: &str, text: &str, secrets: &[(String, String)]) -> Result<()> {
+    for (name, secret) in secrets {
+        if let Some(at) = text.find(secret.as_str()) {
+            let before = text.get(..at).unwrap_or_default();
+            let line = before.matches('\n').count() + 1;
+            bail!("{place}, line {line}: {name} in clear");
+        }
+    }
+    Ok(())
+}
+
+fn files(folder: &Path, search: &mut dyn FnMut(&str, &str) -> Result<()>) -> Result<()> {
+    for entry in fs::read_dir(folder).with_context(|| format!("{}", folder.display()))? {
+        let path = entry?.path();
+        if path.is_dir() {
+            files(&path, search)?;
+        } else if path.is_file() {
+            // A database may replace its files while they are listed.
+            let Ok(bytes) = fs::read(&path) else { continue };
+            search(
+                &path.display().to_string(),
+                &String::from_utf8_lossy(&bytes),
+            )?;
+        }
+    }
+    Ok(())
 }
 
 /// A key for an output that is like no other.
@@ -117,7 +140,12 @@ mod tests {
         ] {
             fs::write(&file, &text).unwrap();
             assert_eq!(
-                secrets().search_folder(folder.path()).is_err(),
+                secrets().search_state(folder.path()).is_err(),
+                found,
+                "{text}"
+            );
+            assert_eq!(
+                secrets().search_logs(folder.path()).is_err(),
                 found,
                 "{text}"
             );
@@ -130,6 +158,16 @@ mod tests {
             .search("a.log", &format!("\n\n{KEY}"))
             .unwrap_err();
         assert_eq!(error.to_string(), "a.log, line 3: a stream key in clear");
+    }
+
+    #[test]
+    fn what_may_be_stored_may_not_be_logged() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("a"), "?token=hunter2").unwrap();
+        let secrets = Secrets::default();
+        secrets.add_unlogged("a query", "hunter2");
+        assert!(secrets.search_state(folder.path()).is_ok());
+        assert!(secrets.search_logs(folder.path()).is_err());
     }
 
     #[test]

@@ -66,6 +66,7 @@ fn link_cut() -> Result<()> {
     let deadline = Instant::now() + ON_AIR_WITHIN;
     destination.published(&steady, 1, deadline)?;
     destination.published(&leaving, 1, deadline)?;
+    destination.receives(&leaving, 10_000, ON_AIR_WITHIN)?;
 
     proxy.cut();
     let added = dev.api.add_output(&input, &destination.rtmp_url(), &late)?;
@@ -91,6 +92,8 @@ fn link_cut() -> Result<()> {
     let added = dev.api.add_output(&input, &destination.rtmp_url(), &last)?;
     destination.published(&last, 1, added.at + CHANGED_WITHIN)?;
 
+    destination.receives(&last, 10_000, ON_AIR_WITHIN)?;
+
     // Deleting the input over polls cuts the publisher.
     proxy.cut();
     let deleted = dev.api.delete_input(&input)?;
@@ -104,6 +107,7 @@ fn link_cut() -> Result<()> {
     destination.recorded(&steady, 1)?.begin(&sent)?;
     destination.recorded(&leaving, 1)?.begin(&sent)?;
     destination.recorded(&late, 1)?.part_of(&sent)?;
+    destination.recorded(&last, 1)?.part_of(&sent)?;
     ensure!(destination.publishes(&steady) == 1, "an output reconnected");
     house.pass()
 }

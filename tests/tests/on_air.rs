@@ -11,7 +11,6 @@ use system_tests::packets::begins_with_keyframe;
 use system_tests::ports;
 use system_tests::secrets::output_key;
 use system_tests::shared::Shared;
-use system_tests::wait;
 
 static SHARED: Shared = Shared::new();
 
@@ -20,6 +19,9 @@ const CHANGED_WITHIN: Duration = Duration::from_secs(1);
 
 /// From the start of FFmpeg until outputs publish: encoder, ingest, destination and a keyframe.
 const ON_AIR_WITHIN: Duration = Duration::from_secs(10);
+
+/// What an encoder is told whose key belongs to no live input.
+const UNKNOWN_KEY: &str = "No live input has this stream key";
 
 #[test]
 fn bit_exact() -> Result<()> {
@@ -111,14 +113,11 @@ fn disabling_or_deleting_the_input_cuts_its_publisher() -> Result<()> {
     let input = api.create_input("to be cut")?;
     let key = output_key()?;
     api.add_output(&input, &destination.rtmp_url(), &key)?;
-    for (nth, told) in [(1, "disabled"), (2, "no live input has this stream key")] {
+    for (nth, told) in [(1, "disabled"), (2, UNKNOWN_KEY)] {
         let authority = house.ingest_authority();
         let mut encoder = source.publish(&input.url, &input.key, authority)?;
         destination.published(&key, nth, Instant::now() + ON_AIR_WITHIN)?;
-        let so_far = destination.received(&key)?;
-        wait::until("media", ON_AIR_WITHIN, || {
-            Ok((destination.received(&key)? > so_far + 10_000).then_some(()))
-        })?;
+        destination.receives(&key, 10_000, ON_AIR_WITHIN)?;
 
         let cut = if nth == 1 {
             api.enable_input(&input, false)?
@@ -152,13 +151,9 @@ fn a_refused_encoder_is_told_why() -> Result<()> {
     let unknown = format!("{}k{}", "0".repeat(32), "0".repeat(32));
     let application = input.url.replace("/live/", "/elsewhere/");
     for (url, key, told) in [
-        (
-            &input.url,
-            wrong.as_str(),
-            "no live input has this stream key",
-        ),
-        (&input.url, &unknown, "no live input has this stream key"),
-        (&input.url, "hunter2", "no live input has this stream key"),
+        (&input.url, wrong.as_str(), UNKNOWN_KEY),
+        (&input.url, &unknown, UNKNOWN_KEY),
+        (&input.url, "hunter2", UNKNOWN_KEY),
         (&application, &input.key, "live"),
     ] {
         let mut encoder = source.publish(url, key, house.ingest_authority())?;
@@ -181,7 +176,7 @@ fn secrets_scan() -> Result<()> {
     let secrets = house.dev.secrets();
     let input = api.create_input("secrets")?;
     let query = output_key()?;
-    secrets.add("a query in an output's URL", &query);
+    secrets.add_unlogged("a query in an output's URL", &query);
     let nobody = ports::one()?;
     let tls_to_plain = destination.rtmp_url().replace("rtmp://", "rtmps://");
     let (good, refused) = (output_key()?, output_key()?);
@@ -233,5 +228,7 @@ fn secrets_scan() -> Result<()> {
     destination
         .recorded(&good, 1)?
         .same_as(&source.packets()?)?;
+    let log = house.dev.relay_log()?;
+    ensure!(log.contains(" DEBUG "), "the node does not log everything");
     house.pass()
 }

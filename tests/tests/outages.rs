@@ -36,6 +36,7 @@ fn worker_restart() -> Result<()> {
     let deadline = Instant::now() + ON_AIR_WITHIN;
     for key in &steady {
         destination.published(key, 1, deadline)?;
+        destination.receives(key, 10_000, ON_AIR_WITHIN)?;
     }
 
     let control = dev.line.pids.control;
@@ -51,10 +52,7 @@ fn worker_restart() -> Result<()> {
     let added = dev.api.add_output(&input, &destination.rtmp_url(), &late)?;
     destination.published(&late, 1, added.at + PROMISED)?;
     // A whole group of pictures behind all that.
-    let so_far = destination.received(&late)?;
-    wait::until("media", ON_AIR_WITHIN, || {
-        Ok((destination.received(&late)? > so_far + 100_000).then_some(()))
-    })?;
+    destination.receives(&late, 100_000, ON_AIR_WITHIN)?;
     encoder.end(ON_AIR_WITHIN)?;
 
     let sent = source.packets()?;
@@ -82,6 +80,7 @@ fn node_restart() -> Result<()> {
     dev.api.add_output(&input, &destination.rtmp_url(), &key)?;
     let mut encoder = source.publish(&input.url, &input.key, house.ingest_authority())?;
     destination.published(&key, 1, Instant::now() + ON_AIR_WITHIN)?;
+    destination.receives(&key, 10_000, ON_AIR_WITHIN)?;
 
     let relay = dev.line.pids.relay;
     let again = dev.kill("relay", relay, BACK_WITHIN)?;

@@ -27,7 +27,6 @@ fn the_rig_is_exact() -> Result<()> {
             begins_with_keyframe(&destination.recording(&key, 1)?)?,
             "no keyframe"
         );
-        ensure!(destination.received(&key)? > 10_000, "no bytes");
     }
     Ok(())
 }
