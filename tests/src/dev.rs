@@ -29,6 +29,8 @@ pub struct Options {
     pub keep_state: bool,
     /// `--output-ca`.
     pub output_ca: Option<PathBuf>,
+    /// The relay node's log level; all of it if none is given, to be searched for secrets.
+    pub log: Option<String>,
 }
 
 /// A running copy.
@@ -267,6 +269,9 @@ fn launch(options: &Options) -> Result<(Running, Receiver<String>, TempDir)> {
     }
     if let Some(file) = &options.output_ca {
         command.arg("--output-ca").arg(file);
+    }
+    if let Some(level) = &options.log {
+        command.env("RUST_LOG", level);
     }
     command.stdout(Stdio::piped()).stderr(File::create(&log)?);
     let mut process = Running::start_piped("dev", &mut command, &log)?;

@@ -13,6 +13,7 @@ pub mod dev;
 pub mod encoder;
 pub mod hooks;
 pub mod link_proxy;
+pub mod obs;
 pub mod packets;
 pub mod ports;
 pub mod process;

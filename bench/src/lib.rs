@@ -1,1 +1,0 @@
-//! Measurements against peers and against the floor of the machine.
