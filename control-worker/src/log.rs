@@ -3,11 +3,21 @@
 use std::fmt::Display;
 
 use control_core::failure::Failure;
-use worker::console_error;
+use shared::id::NodeName;
+use shared::link::Applied;
+use worker::{console_error, console_warn};
 
 /// Something of ours failed.
 pub(crate) fn failed(what: &str, error: &impl Display) {
     console_error!("{what} failed: {error}");
+}
+
+/// A node is older than the control plane, and does not know what a snapshot wants of it.
+pub(crate) fn unknown_wish(node: &NodeName, applied: &Applied) {
+    let Applied { input, rev, .. } = applied;
+    console_warn!(
+        "the relay node {node} does not know what snapshot {rev} of live input {input} wants, and goes on as before: update the node"
+    );
 }
 
 /// Something failed that may work in a moment, and nothing was changed.

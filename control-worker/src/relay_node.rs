@@ -130,8 +130,10 @@ impl RelayNode {
             }
             Ok(ToControl::Applied(applied)) => {
                 // A node reports before it acknowledges.
-                if let Some(instance) = instance_of(socket) {
-                    self.with(|node| node.applied(instance, &applied))?;
+                if let Some(instance) = instance_of(socket)
+                    && self.with(|node| node.applied(instance, &applied))?
+                {
+                    log::unknown_wish(&self.name()?, &applied);
                 }
                 self.arm().await
             }
@@ -274,10 +276,7 @@ impl RelayNode {
     }
 
     fn load(&self) -> Result<NodeState> {
-        let name = self.state.id().name();
-        let node: NodeName = name
-            .and_then(|name| name.parse().ok())
-            .ok_or_else(|| Error::RustError("the object is not named after a relay node".into()))?;
+        let node = self.name()?;
         let sql = self.state.storage().sql();
         sql.exec(
             "CREATE TABLE IF NOT EXISTS stored (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
@@ -288,6 +287,12 @@ impl RelayNode {
             .to_array()?;
         let pairs = rows.into_iter().map(|row| (row.key, row.value));
         Ok(NodeState::load(node, pairs))
+    }
+
+    fn name(&self) -> Result<NodeName> {
+        let name = self.state.id().name();
+        name.and_then(|name| name.parse().ok())
+            .ok_or_else(|| Error::RustError("the object is not named after a relay node".into()))
     }
 
     fn keyring(&self) -> Result<Keyring> {

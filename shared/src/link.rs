@@ -131,7 +131,8 @@ pub enum Wish {
         /// All outputs of the input, in the order of their creation.
         outputs: Vec<WantedOutput>,
     },
-    /// A wish of a newer control plane: reported, nothing changed for it.
+    /// A wish of a newer control plane: reported by [`Applied::unknown_wish`], nothing changed for
+    /// it.
     #[serde(other)]
     Unknown,
 }
@@ -227,6 +228,9 @@ pub struct Applied {
     /// Outputs whose target this node cannot serve.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unsupported: Vec<OutputUid>,
+    /// The node does not know this kind of wish, and goes on as before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unknown_wish: bool,
 }
 
 /// Something that happened at a node. Events are ordered by (instance, sequence), not by clocks,
@@ -288,6 +292,25 @@ mod tests {
         );
         assert!(text.contains("hunter2"));
         assert!(!format!("{snapshot:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn an_acknowledgement_says_more_only_where_there_is_more_to_say() {
+        let plain = json!({"type": "applied", "input": INPUT, "rev": 3});
+        let more = json!({
+            "type": "applied", "input": INPUT, "rev": 3,
+            "unsupported": [OUTPUT], "unknown_wish": true,
+        });
+        for (frame, says_more) in [(plain, false), (more, true)] {
+            // What an older node leaves out reads as nothing to say.
+            let read: ToControl = serde_json::from_value(frame.clone()).unwrap();
+            let ToControl::Applied(applied) = &read else {
+                panic!("not an acknowledgement");
+            };
+            assert_eq!(applied.unknown_wish, says_more);
+            assert_eq!(applied.unsupported.len(), usize::from(says_more));
+            assert_eq!(serde_json::to_value(&read).unwrap(), frame);
+        }
     }
 
     #[test]

@@ -152,6 +152,7 @@ impl NodeState {
             instance,
             last: here.is_none() || !matches!(snapshot.wish, Wish::Relay { .. }),
             acknowledged: false,
+            unknown_wish: false,
             tries: 0,
             resend_at: after(now, FIRST_RESEND),
             sealed: keyring.seal(&Place::snapshot(&self.node, input), nonce, &text)?,
@@ -175,9 +176,23 @@ impl NodeState {
         })
     }
 
-    /// Takes note of an acknowledgement by `instance`.
-    pub fn applied(&mut self, instance: Instance, applied: &Applied) {
-        self.acknowledge(instance, applied.input, applied.rev, true);
+    /// Takes note of an acknowledgement by `instance`. Returns whether it tells, for the first time
+    /// of this snapshot, that the node does not know what it wants: the operator should hear of it.
+    pub fn applied(&mut self, instance: Instance, applied: &Applied) -> bool {
+        let Applied { input, rev, .. } = *applied;
+        // A node that does not know a wish goes on as before: it still carries the input.
+        self.acknowledge(instance, input, rev, !applied.unknown_wish);
+        let Some(entry) = self.entries.get_mut(&input) else {
+            return false;
+        };
+        let news = applied.unknown_wish
+            && !entry.unknown_wish
+            && (entry.instance, entry.rev) == (instance, rev);
+        if news {
+            entry.unknown_wish = true;
+            self.changed.insert(input);
+        }
+        news
     }
 
     /// Takes note of a report, which may be late or repeated. Returns the inputs whose objects
@@ -413,6 +428,9 @@ struct Entry {
     /// Whether nothing follows it: once applied, the node carries the input no more.
     last: bool,
     acknowledged: bool,
+    /// Whether the node has said that it does not know what the snapshot wants.
+    #[serde(default)]
+    unknown_wish: bool,
     tries: u32,
     #[serde(with = "sql::micros")]
     resend_at: Timestamp,

@@ -104,39 +104,39 @@ impl Registry {
         }
         let input = snapshot.input;
         let Some(on_air) = broadcasts.on_air.get_mut(&input) else {
-            self.control.applied(Applied {
-                input,
-                rev: snapshot.rev,
-                unsupported: Vec::new(),
-            });
+            self.control.applied(nothing_on_air(&snapshot));
             return;
         };
-        if snapshot.wish == Wish::Unknown {
-            tracing::warn!(%input, rev = snapshot.rev, "wish of a newer control plane ignored");
-            return;
-        }
         match on_air.guard.admit(revision(&snapshot)) {
             Verdict::Fenced => self.end(&mut broadcasts, input, Ending::Cut(Refusal::Replaced)),
-            Verdict::Acknowledge | Verdict::Overtaken => self.acknowledge(input, on_air),
+            Verdict::Acknowledge | Verdict::Overtaken => {
+                self.control.applied(on_air.acknowledgement())
+            }
             Verdict::Apply => {
                 tracing::debug!(%input, rev = snapshot.rev, "snapshot");
                 match self.verdict_on(&snapshot) {
                     Err(refusal) => {
                         self.end(&mut broadcasts, input, Ending::Cut(refusal));
-                        self.control.applied(Applied {
-                            input,
-                            rev: snapshot.rev,
-                            unsupported: Vec::new(),
-                        });
+                        self.control.applied(nothing_on_air(&snapshot));
                     }
                     Ok(wanted) => {
                         let Broadcasts {
                             on_air, leaving, ..
                         } = &mut *broadcasts;
                         if let Some(on_air) = on_air.get_mut(&input) {
-                            on_air.reconcile(wanted, &self.dialler, leaving, OnAir::LATER);
+                            on_air.unknown_wish = wanted.is_none();
+                            match wanted {
+                                Some(outputs) => {
+                                    on_air.reconcile(outputs, &self.dialler, leaving, OnAir::LATER);
+                                }
+                                None => tracing::warn!(
+                                    %input,
+                                    rev = snapshot.rev,
+                                    "wish of a newer control plane: all goes on as before"
+                                ),
+                            }
                             self.revs.set(input, snapshot.rev);
-                            self.acknowledge(input, on_air);
+                            self.control.applied(on_air.acknowledgement());
                         }
                     }
                 }
@@ -198,7 +198,7 @@ impl Registry {
         snapshot: Snapshot,
         encoder: Encoder,
     ) -> Result<Publisher, Refusal> {
-        let wanted = self.verdict_on(&snapshot)?;
+        let wanted = self.verdict_on(&snapshot)?.ok_or(Refusal::TryAgain)?;
         let input = snapshot.input;
         if let Some(other) = broadcasts.on_air.get(&input) {
             if other.guard.applied().epoch > snapshot.epoch {
@@ -221,7 +221,7 @@ impl Registry {
         );
         tracing::info!(%input, epoch = snapshot.epoch, rev = snapshot.rev, "broadcast begins");
         self.revs.set(input, snapshot.rev);
-        self.acknowledge(input, &on_air);
+        self.control.applied(on_air.acknowledgement());
         broadcasts.on_air.insert(input, on_air);
         let registry = Arc::clone(self);
         Ok(Publisher::new(feed, cut_by, move || {
@@ -229,8 +229,12 @@ impl Registry {
         }))
     }
 
-    /// What a snapshot wants of this node, or why it wants nothing.
-    fn verdict_on<'s>(&self, snapshot: &'s Snapshot) -> Result<&'s [WantedOutput], Refusal> {
+    /// What a snapshot wants of this node, if the node knows this kind of wish; or why it wants
+    /// nothing.
+    fn verdict_on<'s>(
+        &self,
+        snapshot: &'s Snapshot,
+    ) -> Result<Option<&'s [WantedOutput]>, Refusal> {
         if snapshot
             .owner
             .as_ref()
@@ -239,10 +243,10 @@ impl Registry {
             return Err(Refusal::Replaced);
         }
         match &snapshot.wish {
-            Wish::Relay { outputs } => Ok(outputs),
+            Wish::Relay { outputs } => Ok(Some(outputs)),
             Wish::Deleted => Err(Refusal::Deleted),
             Wish::Disabled => Err(Refusal::Disabled),
-            Wish::Unknown => Err(Refusal::TryAgain),
+            Wish::Unknown => Ok(None),
         }
     }
 
@@ -261,14 +265,6 @@ impl Registry {
                 output.cancelled().await;
             }
             control.ended(input, epoch);
-        });
-    }
-
-    fn acknowledge(&self, input: InputUid, on_air: &OnAir) {
-        self.control.applied(Applied {
-            input,
-            rev: on_air.guard.applied().rev,
-            unsupported: on_air.unsupported(),
         });
     }
 
@@ -309,6 +305,16 @@ impl Drop for Asking<'_> {
         if broadcasts.asking == 0 {
             broadcasts.early.clear();
         }
+    }
+}
+
+/// The acknowledgement of a snapshot whose input is not on air here, now or any more.
+fn nothing_on_air(snapshot: &Snapshot) -> Applied {
+    Applied {
+        input: snapshot.input,
+        rev: snapshot.rev,
+        unsupported: Vec::new(),
+        unknown_wish: snapshot.wish == Wish::Unknown,
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 use broadcast::{Change, RevisionGuard, StartPolicy, Wanted, reconcile};
 use rtmp::server::Refusal;
 use shared::id::{InputUid, OutputUid};
-use shared::link::WantedOutput;
+use shared::link::{Applied, WantedOutput};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +21,9 @@ pub(super) struct OnAir {
     input: InputUid,
     pub(super) session: u64,
     pub(super) guard: RevisionGuard,
+    /// Whether the newest snapshot wants what this node does not know: what runs is what the last
+    /// one before it wanted.
+    pub(super) unknown_wish: bool,
     pub(super) since: Instant,
     pub(super) feed: Arc<Feed>,
     pub(super) outputs: BTreeMap<OutputUid, Output>,
@@ -67,6 +70,7 @@ impl OnAir {
             input,
             session,
             guard,
+            unknown_wish: false,
             since: clock::now(),
             feed,
             outputs: BTreeMap::new(),
@@ -122,13 +126,19 @@ impl OnAir {
         }
     }
 
-    /// The outputs whose target this node cannot serve.
-    pub(super) fn unsupported(&self) -> Vec<OutputUid> {
-        self.idle
-            .iter()
-            .filter(|(_, idle)| **idle == Idle::Unsupported)
-            .map(|(id, _)| *id)
-            .collect()
+    /// What to tell the control plane of the newest snapshot.
+    pub(super) fn acknowledgement(&self) -> Applied {
+        Applied {
+            input: self.input,
+            rev: self.guard.applied().rev,
+            unsupported: self
+                .idle
+                .iter()
+                .filter(|(_, idle)| **idle == Idle::Unsupported)
+                .map(|(id, _)| *id)
+                .collect(),
+            unknown_wish: self.unknown_wish,
+        }
     }
 
     /// Tells the publisher why, and ends the outputs: after the rest of the stream if the stream

@@ -34,6 +34,13 @@ async fn snapshot(registry: &Registry, rev: u64, wish: Wish) -> Snapshot {
     }
 }
 
+/// What was said last of the one broadcast on air.
+fn acknowledgement(registry: &Registry) -> Applied {
+    let broadcasts = registry.lock();
+    let on_air = broadcasts.on_air.values().next().unwrap();
+    on_air.acknowledgement()
+}
+
 fn nothing() -> Wish {
     Wish::Relay {
         outputs: Vec::new(),
@@ -73,7 +80,6 @@ async fn only_a_higher_rev_applies() {
     assert_eq!(registry.revs.all()[&input], 5);
     registry.apply(snapshot(&registry, 4, Wish::Deleted).await);
     registry.apply(snapshot(&registry, 5, Wish::Deleted).await);
-    registry.apply(snapshot(&registry, 6, Wish::Unknown).await);
     assert_eq!(registry.revs.all()[&input], 5);
     assert_eq!(registry.status().len(), 1);
     drop(publisher);
@@ -114,7 +120,53 @@ async fn targets_of_a_newer_control_plane_are_shown_and_reported() {
     registry.apply(snapshot(&registry, 2, Wish::Relay { outputs }).await);
     let status = registry.status();
     assert_eq!(status[0].outputs[0].reason, Some("unsupported"));
-    let broadcasts = registry.lock();
-    let on_air = broadcasts.on_air.values().next().unwrap();
-    assert_eq!(on_air.unsupported(), [unknown.uid]);
+    assert_eq!(acknowledgement(&registry).unsupported, [unknown.uid]);
+}
+
+#[tokio::test]
+async fn a_wish_of_a_newer_control_plane_is_reported_and_changes_nothing() {
+    let registry = registry();
+    let mut publisher = publish(&registry).await.unwrap();
+    let output = WantedOutput {
+        uid: OutputUid::from_random([7; 16]),
+        enabled: false,
+        target: shared::link::Target::Unknown,
+    };
+    let outputs = vec![output.clone()];
+    registry.apply(snapshot(&registry, 2, Wish::Relay { outputs }).await);
+    let mut unknown = snapshot(&registry, 3, Wish::Unknown).await;
+    // A repeated one was resent: it is reported again.
+    for _ in 0..2 {
+        registry.apply(unknown.clone());
+        let reported = acknowledgement(&registry);
+        assert_eq!((reported.rev, reported.unknown_wish), (3, true));
+        assert_eq!(registry.revs.all().into_values().collect::<Vec<_>>(), [3]);
+        assert_eq!(registry.status()[0].outputs.len(), 1);
+    }
+    // One that was overtaken by it stays so, the next one counts.
+    registry.apply(snapshot(&registry, 2, nothing()).await);
+    assert_eq!(registry.status()[0].outputs.len(), 1);
+    registry.apply(snapshot(&registry, 4, nothing()).await);
+    let applied = acknowledgement(&registry);
+    assert_eq!((applied.rev, applied.unknown_wish), (4, false));
+    assert_eq!(registry.status()[0].outputs.len(), 0);
+    // Whose it is can be read whatever is wanted.
+    unknown.epoch = 2;
+    registry.apply(unknown);
+    assert_eq!(publisher.cut().await, Refusal::Replaced);
+}
+
+#[test]
+fn a_wish_for_what_is_not_on_air_is_reported_too() {
+    for (wish, unknown_wish) in [(Wish::Unknown, true), (Wish::Deleted, false)] {
+        let snapshot = Snapshot {
+            input: InputUid::from_random([1; 16]),
+            rev: 3,
+            epoch: 1,
+            owner: None,
+            wish,
+        };
+        let reported = nothing_on_air(&snapshot);
+        assert_eq!((reported.rev, reported.unknown_wish), (3, unknown_wish));
+    }
 }

@@ -89,6 +89,7 @@ async fn snapshots_come_down_and_acknowledgements_go_up() {
         input: input(1),
         rev: 5,
         unsupported: vec![],
+        unknown_wish: false,
     };
     node.handle.applied(applied.clone());
     assert_eq!(peer.receive().await, Some(ToControl::Applied(applied)));

@@ -120,6 +120,7 @@ fn applied(n: u8, rev: u64) -> Applied {
         input: input(n),
         rev,
         unsupported: Vec::new(),
+        unknown_wish: false,
     }
 }
 
@@ -241,6 +242,42 @@ fn an_owner_that_lost_is_told_until_it_has_let_go() {
     assert_eq!(node.due(at(100)), NOTHING);
     let (_, stored) = node.evicted();
     assert!(!stored.iter().any(|(key, _)| key.starts_with("input:")));
+}
+
+#[test]
+fn a_wish_that_the_node_does_not_know_is_acknowledged_and_noted_once() {
+    let mut node = Node::new();
+    node.hand(snapshot(1, 1, 1, owner("a", 1)), Via::PublishAnswer, at(0));
+    let newer = Snapshot {
+        wish: Wish::Unknown,
+        ..snapshot(1, 2, 1, owner("a", 1))
+    };
+    node.hand(newer, Via::Push, at(0));
+    let unknown = Applied {
+        unknown_wish: true,
+        ..applied(1, 2)
+    };
+    let stale = Applied {
+        rev: 1,
+        ..unknown.clone()
+    };
+    assert!(!node.state.applied(instance(1), &stale), "an older one");
+    assert!(!node.state.applied(instance(2), &unknown), "another's");
+    // A report may be faster than the acknowledgement.
+    node.state.report(&report(1, &[(1, 2)], &[]), at(1));
+    assert!(node.state.applied(instance(1), &unknown));
+    let (mut node, _) = node.evicted();
+    assert!(!node.state.applied(instance(1), &unknown), "noted before");
+    assert_eq!(node.due(at(1000)), NOTHING);
+    // The node still carries the input, and is told what follows.
+    assert_eq!(
+        node.hand(snapshot(1, 3, 1, owner("a", 1)), Via::Push, at(1001)),
+        Some(None)
+    );
+    assert!(!node.state.applied(instance(1), &applied(1, 3)));
+    let told = report(1, &[(1, 3)], &[]);
+    assert_eq!(node.state.report(&told, at(1002)), []);
+    assert_eq!(node.reconciled(&told, at(1002)), NOTHING);
 }
 
 #[test]

@@ -180,6 +180,7 @@ fn acknowledges_at_once_and_the_latest_after_an_outage() {
         input: input(1),
         rev,
         unsupported: vec![],
+        unknown_wish: false,
     };
     bench.link.applied(applied(6));
     assert_eq!(
@@ -211,6 +212,7 @@ fn acknowledgements_are_bounded() {
             input: InputUid::from_random(bytes),
             rev: 1,
             unsupported: vec![],
+            unknown_wish: false,
         });
         assert_eq!(
             bench.link.applied.len(),
