@@ -66,5 +66,10 @@ pub(crate) fn relay_node(place: &Place, profile: Profile) -> Result<PathBuf> {
                 .current_dir(&place.root),
         )?;
     }
-    Ok(place.target.join(profile.folder()).join("relay-node"))
+    Ok(relay_node_path(place, profile))
+}
+
+/// Where cargo puts the relay node's program.
+pub(crate) fn relay_node_path(place: &Place, profile: Profile) -> PathBuf {
+    place.target.join(profile.folder()).join("relay-node")
 }

@@ -7,12 +7,13 @@ mod report;
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use self::catalogue::{Catalogue, Level, Target, Test};
 use self::report::{Counts, Report};
-use crate::build::{BUILT_VARIABLE, Profile};
+use crate::build::{self, BUILT_VARIABLE, Profile};
 use crate::place::{Place, XTASK_VARIABLE};
 use crate::process;
 use crate::setup::{self, Purpose};
@@ -20,6 +21,9 @@ use crate::worker;
 
 /// The package whose tests start the whole system.
 const SYSTEM_PACKAGE: &str = "system-tests";
+
+/// Tells tests of the Worker where the relay node's program is: those whose text names it start it.
+const RELAY_NODE_VARIABLE: &str = "STREAM_CONNECT_RELAY_NODE";
 
 /// Arguments of `cargo xtask test`.
 #[derive(clap::Args)]
@@ -93,7 +97,7 @@ impl Run<'_> {
             self.has(Level::Worker) || self.has(Level::System) || self.has(Level::Deploy);
         let purpose = if full {
             Purpose::FullTest
-        } else if self.has(Level::System) {
+        } else if self.needs_relay_node()? {
             Purpose::Test
         } else {
             Purpose::Run
@@ -106,8 +110,8 @@ impl Run<'_> {
             self.report
                 .step("build of the Worker", || worker::build(place, Profile::Dev))?;
         }
-        if self.has(Level::Native) || self.has(Level::System) {
-            let command = self.build_command();
+        if self.has(Level::Native) || self.needs_relay_node()? {
+            let command = self.build_command()?;
             let programs = self.report.step("native build", || build(command))?;
             for level in [Level::Native, Level::System] {
                 self.programs(level, &programs)?;
@@ -141,17 +145,35 @@ impl Run<'_> {
         self.catalogue.tests.iter().any(|test| test.level == level)
     }
 
+    /// Whether a chosen test starts the relay node, with an encoder and a destination.
+    fn needs_relay_node(&self) -> Result<bool> {
+        for test in &self.catalogue.tests {
+            let starts_it = match &test.file {
+                Some(file) => fs::read_to_string(self.place.root.join(file))
+                    .with_context(|| format!("reading {}", file.display()))?
+                    .contains(RELAY_NODE_VARIABLE),
+                None => test.level == Level::System,
+            };
+            if starts_it {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Everything in one go, so that cargo resolves features once and builds nothing twice; or only
     /// the packages that hold chosen tests.
-    fn build_command(&self) -> Command {
+    fn build_command(&self) -> Result<Command> {
         let mut cargo = process::command("cargo");
         cargo.args([
             "build",
             "--bins",
-            "--tests",
             "--message-format",
             "json-render-diagnostics",
         ]);
+        if self.has(Level::Native) || self.has(Level::System) {
+            cargo.arg("--tests");
+        }
         if self.arguments.name.is_none() {
             cargo.arg("--workspace");
         } else {
@@ -161,7 +183,7 @@ impl Run<'_> {
                 .iter()
                 .filter_map(|test| test.package.as_deref())
                 .collect();
-            if self.has(Level::System) {
+            if self.needs_relay_node()? {
                 packages.insert("relay-node");
             }
             for package in packages {
@@ -171,7 +193,7 @@ impl Run<'_> {
         cargo
             .env("CARGO_TARGET_DIR", &self.place.target)
             .current_dir(&self.place.root);
-        cargo
+        Ok(cargo)
     }
 
     fn programs(&mut self, level: Level, programs: &[Program]) -> Result<()> {
@@ -236,6 +258,10 @@ impl Run<'_> {
     fn node_command(&self) -> Result<Command> {
         let mut node = process::command("node");
         for_parts(&mut node, self.place);
+        node.env(
+            RELAY_NODE_VARIABLE,
+            build::relay_node_path(self.place, Profile::Dev),
+        );
         // Each file starts runtimes of its own, and two of them fill two cores.
         node.args(["--test", "--test-reporter=spec", "--test-concurrency=2"]);
         let tests = self
@@ -345,7 +371,7 @@ fn one(mut command: Command) -> Result<Counts> {
 /// Checks the committed configuration as `wrangler deploy` would, and sends nothing.
 fn dry_run_command(place: &Place) -> Result<Command> {
     let output = place.worker_target.join("dry-run");
-    std::fs::create_dir_all(&output).with_context(|| format!("making {}", output.display()))?;
+    fs::create_dir_all(&output).with_context(|| format!("making {}", output.display()))?;
     let mut command = process::command("node");
     for_parts(&mut command, place);
     command
