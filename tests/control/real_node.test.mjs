@@ -1,0 +1,96 @@
+// The Durable Objects lose their memory while a real relay node's socket is open: each change still
+// reaches the node, and what hangs on it, within a second of the answer.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { Destination, RelayNode, publish } from "./parts.mjs";
+import { eventually, secret, startControl } from "./support.mjs";
+
+const REACTION_MS = 1000;
+const NODE = "real-node";
+
+/** The program that `cargo xtask test` has built. */
+const PROGRAM = process.env.STREAM_CONNECT_RELAY_NODE;
+
+let control, destination, node;
+const encoders = [];
+before(async () => {
+  control = await startControl();
+  destination = await Destination.start(control.state);
+  node = await RelayNode.start(PROGRAM, control, NODE);
+});
+after(async () => {
+  for (const encoder of encoders) await encoder.end();
+  await node?.end();
+  await destination?.end();
+  await control?.close();
+});
+
+test("without the memory of the input's object a real node follows within a second", () =>
+  changesTakeEffectWithout(["LiveInput"]));
+
+test("without the memory of the node's object a real node follows within a second", () =>
+  changesTakeEffectWithout(["RelayNode"]));
+
+test("without the memory of both objects a real node follows within a second", () =>
+  changesTakeEffectWithout(["LiveInput", "RelayNode"]));
+
+async function changesTakeEffectWithout(evicted) {
+  const input = await control.createInput();
+  const evict = async () => {
+    for (const className of evicted) {
+      await control.evict(className, className === "LiveInput" ? input.uid : NODE);
+    }
+  };
+  const encoder = await publish(node.rtmp, input.rtmps.streamKey);
+  encoders.push(encoder);
+  await eventually("the broadcast begins", async () => (await broadcast(input))?.bytes > 0);
+  assert.equal(await node.control(), "connected");
+
+  await evict();
+  const connections = destination.connections.length;
+  const streamKey = secret();
+  const output = await control.createOutput(input.uid, { url: destination.url, streamKey });
+  let answered = performance.now();
+  await eventually("the node connects", () => destination.connections.length > connections);
+  const connection = destination.connections.at(-1);
+  inTime("connecting", answered, connection.opened);
+  await eventually("the output is live", async () => {
+    const { outputs } = await broadcast(input);
+    return outputs.some((status) => status.output === output.uid && status.state === "live");
+  });
+  assert.equal(connection.closed, undefined);
+
+  await evict();
+  const path = `/live_inputs/${input.uid}`;
+  assert.equal((await control.api("DELETE", `${path}/outputs/${output.uid}`)).status, 200);
+  answered = performance.now();
+  await eventually("the node disconnects", () => connection.closed !== undefined);
+  inTime("disconnecting", answered, connection.closed);
+  assert.equal(encoder.connection.closed, undefined, "the encoder notices nothing");
+
+  await evict();
+  assert.equal((await control.api("DELETE", path)).status, 200);
+  answered = performance.now();
+  await eventually("the publisher is cut", () => encoder.connection.closed !== undefined);
+  inTime("cutting the publisher", answered, encoder.connection.closed);
+  await eventually("the broadcast ends", async () => (await broadcast(input)) === undefined);
+  await encoder.ended;
+
+  assert.equal(await node.control(), "connected");
+  assert.equal(destination.connections.length, connections + 1, "one connection, never a second");
+  for (const key of [input.rtmps.streamKey, streamKey, control.relayToken]) {
+    assert.ok(!node.log.includes(key), "a secret in the node's log");
+  }
+}
+
+async function broadcast(input) {
+  const { broadcasts } = await node.status();
+  return broadcasts.find((broadcast) => broadcast.input === input.uid);
+}
+
+/** A change may take effect before its answer has arrived. */
+function inTime(what, answered, happened) {
+  const took = happened - answered;
+  assert.ok(took < REACTION_MS, `${what} took ${Math.round(took)} ms`);
+}
