@@ -87,13 +87,10 @@ impl Seed {
         Secret(format!("scr_{}", self.derive("relay token")))
     }
 
-    /// The Worker's secrets by the names that `wrangler.toml` requires.
-    pub(crate) fn worker_secrets(&self) -> [(&'static str, Secret); 2] {
-        let encryption = format!("1:{}", self.derive("key encryption"));
-        [
-            ("KEY_HASH_SECRET", Secret(self.derive("key hash"))),
-            ("KEY_ENCRYPTION_KEYS", Secret(encryption)),
-        ]
+    /// The Worker's secret by the name that `wrangler.toml` requires.
+    pub(crate) fn worker_secret(&self) -> (&'static str, Secret) {
+        let keys = format!("1:{}", self.derive("key encryption"));
+        ("KEY_ENCRYPTION_KEYS", Secret(keys))
     }
 
     fn parse(text: &str) -> Result<Self> {
@@ -159,10 +156,7 @@ mod tests {
         let mut all = vec![seed.account(), seed.id("api token"), seed.id("relay token")];
         all.push(seed.api_token().expose().to_owned());
         all.push(seed.relay_token().expose().to_owned());
-        all.extend(
-            seed.worker_secrets()
-                .map(|(_, secret)| secret.expose().to_owned()),
-        );
+        all.push(seed.worker_secret().1.expose().to_owned());
         let count = all.len();
         all.sort();
         all.dedup();

@@ -78,9 +78,8 @@ impl Control<'_> {
             ))
             .stdout(self.log_file()?)
             .stderr(self.log_file()?);
-        for (name, secret) in self.seed.worker_secrets() {
-            command.env(name, secret.expose());
-        }
+        let (name, keys) = self.seed.worker_secret();
+        command.env(name, keys.expose());
         Ok(Start { command, log })
     }
 

@@ -68,7 +68,9 @@ fn mirror() -> Result<String> {
         &format!("Codename: {RELEASE}"),
     ]))?;
     let first = targets.lines().next().filter(|mirror| !mirror.is_empty());
-    first.map(str::to_owned).context("apt-get knows no mirror: add one to /etc/apt/sources.list")
+    first
+        .map(str::to_owned)
+        .context("apt-get knows no mirror: add one to /etc/apt/sources.list")
 }
 
 /// Binds the toolchain and Node where they are outside, copies how packages are reached from here,
