@@ -24,9 +24,6 @@ pub(super) const STOP_MAX: Duration = Duration::from_secs(1);
 /// peer is noticed.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The length of what a server sends in the handshake: S0, S1 and S2 (RTMP 1.0, section 5.2).
-const HANDSHAKE_BYTES: u64 = 1 + 2 * 1536;
-
 /// How a connection or an attempt ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum End {
@@ -205,7 +202,7 @@ impl Session<'_> {
             Exchanged::Read(_) => {
                 let processed = self.client.process(clock::now());
                 processed.map_err(|error| misbehaved(&error))?;
-                if !self.live && self.client.bytes_received() >= HANDSHAKE_BYTES {
+                if !self.live && self.client.is_open() {
                     let event = Event::Reached(Step::Publishing);
                     self.attempt.shared.event(event);
                 }

@@ -217,9 +217,9 @@ impl PublishClient {
         self.connection.acknowledged()
     }
 
-    /// All bytes that came from the destination.
-    pub fn bytes_received(&self) -> u64 {
-        self.connection.bytes_received()
+    /// Whether the handshake is over, so that the destination speaks RTMP.
+    pub fn is_open(&self) -> bool {
+        self.connection.is_open()
     }
 
     fn drive(&mut self, now: Instant) -> Result<(), ClientError> {

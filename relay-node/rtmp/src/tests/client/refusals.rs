@@ -22,9 +22,11 @@ fn silence_before_the_grace_has_a_name() {
         Err(ClientError::HandshakeTimeout)
     );
     assert!(platform.client.is_closed());
+    assert!(!platform.client.is_open());
 
     let mut platform = Platform::new();
     platform.run().unwrap();
+    assert!(platform.client.is_open());
     assert_eq!(
         platform
             .client
