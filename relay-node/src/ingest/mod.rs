@@ -21,7 +21,7 @@ use crate::socket;
 
 /// Connections that have not begun to publish. Each may hold memory and a place for
 /// [`rtmp::server::REQUEST_TIMEOUT`]; further ones wait in the kernel.
-const MAX_PENDING: usize = 256;
+pub const MAX_PENDING: usize = 256;
 
 /// How long the TLS handshake may take.
 const TLS_TIMEOUT: Duration = Duration::from_secs(10);

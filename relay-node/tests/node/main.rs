@@ -8,6 +8,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod bounds;
 mod process;
 mod relay;
 mod secrets;

@@ -6,8 +6,8 @@ use std::time::Instant;
 use rtmp::Message;
 use rtmp::server::{ServerConfig, ServerEvent, ServerSession};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::net::TcpSocket;
+use tokio::sync::{mpsc, watch};
 use tokio_rustls::TlsAcceptor;
 
 use super::{Piece, soon};
@@ -18,6 +18,7 @@ pub(crate) struct Destination {
     /// Its place in the file of inputs.
     pub(crate) number: u8,
     seen: mpsc::UnboundedReceiver<Seen>,
+    reading: watch::Sender<bool>,
 }
 
 /// What a destination sees of a stream.
@@ -42,19 +43,24 @@ impl Destination {
     }
 
     async fn new(number: u8, tls: Option<TlsAcceptor>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let socket = TcpSocket::new_v4().unwrap();
+        // So little that one that stops reading is noticed at once.
+        socket.set_recv_buffer_size(RECEIVE_BUFFER).unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(8).unwrap();
         let address: SocketAddr = listener.local_addr().unwrap();
         let (see, seen) = mpsc::unbounded_channel();
+        let (reading, read_on) = watch::channel(true);
         let secure = tls.is_some();
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 match &tls {
                     Some(tls) => match tls.accept(stream).await {
-                        Ok(stream) => serve(stream, &see).await,
+                        Ok(stream) => serve(stream, &see, read_on.clone()).await,
                         Err(_) => continue,
                     },
-                    None => serve(stream, &see).await,
+                    None => serve(stream, &see, read_on.clone()).await,
                 }
             }
         });
@@ -67,7 +73,13 @@ impl Destination {
             key: format!("key-{number}"),
             number,
             seen,
+            reading,
         }
+    }
+
+    /// Takes nothing more off its sockets, or goes on with it.
+    pub(crate) fn read(&self, reading: bool) {
+        self.reading.send(reading).unwrap();
     }
 
     pub(crate) async fn next(&mut self) -> Seen {
@@ -124,6 +136,7 @@ impl Destination {
 async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: S,
     see: &mpsc::UnboundedSender<Seen>,
+    mut read_on: watch::Receiver<bool>,
 ) {
     let mut session = ServerSession::new(ServerConfig::default(), Instant::now());
     let clean = loop {
@@ -145,6 +158,9 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             }
         }
         let _ = stream.flush().await;
+        if read_on.wait_for(|reading| *reading).await.is_err() {
+            return;
+        }
         // An end without close_notify is an error under TLS.
         match stream.read_buf(session.read_buf()).await {
             Ok(0) => break true,
@@ -154,3 +170,6 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     };
     let _ = see.send(Seen::Closed { clean });
 }
+
+/// Of a destination's socket, in bytes.
+const RECEIVE_BUFFER: u32 = 16 * 1024;
