@@ -346,3 +346,19 @@ test("a deleted input leaves nothing behind", async () => {
   });
   link.close();
 });
+
+test("a node that does not know a wish is logged once, and told what follows", async () => {
+  const { input, node, link, rev } = await onAir();
+  const mentions = () => control.logs().split(`the relay node ${node} does not know`).length - 1;
+  await control.createOutput(input.uid);
+  const first = await link.snapshot(input.uid, rev + 1);
+  for (let time = 0; time < 2; time += 1) {
+    link.applied(input.uid, first.rev, { unknown_wish: true });
+  }
+  await eventually("it is logged", () => mentions() > 0);
+  await control.createOutput(input.uid);
+  const second = await link.snapshot(input.uid, first.rev + 1);
+  link.applied(input.uid, second.rev);
+  assert.equal(mentions(), 1);
+  link.close();
+});

@@ -240,8 +240,8 @@ class Link {
     this.send({ type: "report", version: 1, instance, revs, events });
   }
 
-  applied(input, rev, unsupported = []) {
-    this.send({ type: "applied", input, rev, unsupported });
+  applied(input, rev, more = {}) {
+    this.send({ type: "applied", input, rev, ...more });
   }
 
   /** The next frame's text, and when it came; fails when none comes for a long while. */
