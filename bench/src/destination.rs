@@ -94,6 +94,8 @@ async fn serve(mut stream: TcpStream, tell: mpsc::Sender<Seen>) {
 }
 
 async fn converse(stream: &mut TcpStream, note: &impl Fn(What)) -> Result<()> {
+    // Answers held back until the peer acknowledges would be measured as the node's slowness.
+    stream.set_nodelay(true)?;
     let mut session = ServerSession::new(ServerConfig::default(), Instant::now());
     let mut media = false;
     loop {

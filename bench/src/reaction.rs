@@ -6,6 +6,7 @@ use anyhow::Result;
 use system_tests::dev::{Dev, Options};
 use system_tests::encoder::Source;
 use system_tests::ports;
+use system_tests::secrets::output_key;
 
 use crate::destination::{Destination, What};
 use crate::spread::Spread;
@@ -30,14 +31,15 @@ pub(crate) fn run() -> Result<()> {
     let mut input_gone = Spread::default();
 
     let (url, authority) = (&dev.line.rtmps.url, &dev.line.ca_certificate);
+    let key = output_key()?;
     let input = dev.api.create_input("reaction")?;
-    let first = dev.api.add_output(&input, &destination.url(), "first")?;
+    let first = dev.api.add_output(&input, &destination.url(), &key)?;
     let encoder = source.publish(url, &input.key, authority)?;
     destination.wait_for(What::FirstMedia)?;
     dev.api.delete_output(&input, &first)?;
     destination.wait_for(What::Closed)?;
     for change in 1..=CHANGES {
-        let output = dev.api.add_output(&input, &destination.url(), "key")?;
+        let output = dev.api.add_output(&input, &destination.url(), &key)?;
         accepted.add(output.at, destination.wait_for(What::Accepted)?);
         media.add(output.at, destination.wait_for(What::FirstMedia)?);
         let answered = dev.api.delete_output(&input, &output)?;
@@ -48,7 +50,7 @@ pub(crate) fn run() -> Result<()> {
 
     for change in 1..=CHANGES {
         let input = dev.api.create_input("reaction")?;
-        dev.api.add_output(&input, &destination.url(), "key")?;
+        dev.api.add_output(&input, &destination.url(), &key)?;
         let _encoder = source.publish(url, &input.key, authority)?;
         destination.wait_for(What::FirstMedia)?;
         let answered: Instant = dev.api.delete_input(&input)?;
