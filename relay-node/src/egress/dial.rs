@@ -191,6 +191,7 @@ fn not_connected(error: &io::Error) -> DialError {
 #[cfg(test)]
 mod tests {
     use tokio::net::TcpListener;
+    use tokio::time::Instant;
 
     use super::*;
     use crate::egress::tls;
@@ -258,6 +259,77 @@ mod tests {
         let stream = connect([dead_address, address].into()).await.unwrap();
         assert_eq!(stream.peer_addr().unwrap(), address);
         drop(listener);
+    }
+
+    /// A listener whose queue is full, so that the kernel leaves further connections unanswered;
+    /// and what fills it.
+    async fn mute() -> (socket2::Socket, SocketAddr, Vec<TcpStream>) {
+        let socket = socket2::Socket::new(
+            socket2::Domain::IPV4,
+            socket2::Type::STREAM,
+            Some(socket2::Protocol::TCP),
+        )
+        .unwrap();
+        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        socket.bind(&any.into()).unwrap();
+        socket.listen(0).unwrap();
+        let address = socket.local_addr().unwrap().as_socket().unwrap();
+        let mut fill = Vec::new();
+        while let Ok(Ok(stream)) =
+            timeout(Duration::from_millis(200), TcpStream::connect(address)).await
+        {
+            fill.push(stream);
+        }
+        (socket, address, fill)
+    }
+
+    #[tokio::test]
+    async fn the_next_address_does_not_wait_for_one_that_is_mute() {
+        let (_mute, mute_address, _fill) = mute().await;
+        let (_listener, address) = listener().await;
+        let began = Instant::now();
+        let stream = timeout(CONNECT_TIMEOUT / 2, connect([mute_address, address].into()));
+        let stream = stream.await.unwrap().unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), address);
+        assert!(began.elapsed() >= NEXT_ADDRESS_DELAY);
+    }
+
+    #[tokio::test]
+    async fn a_mute_address_is_given_up_in_time() {
+        let (_mute, address, _fill) = mute().await;
+        let url = format!("rtmp://{address}/live");
+        assert_eq!(
+            given_up(&url, Step::Connecting).await,
+            (Reason::ConnectTimeout, CONNECT_TIMEOUT)
+        );
+    }
+
+    #[tokio::test]
+    async fn a_server_that_never_answers_tls_is_given_up_in_time() {
+        let (_listener, address) = listener().await;
+        let url = format!("rtmps://{address}/live");
+        assert_eq!(
+            given_up(&url, Step::Securing).await,
+            (Reason::TlsTimeout, TLS_TIMEOUT)
+        );
+    }
+
+    /// Why dialling failed, and how many whole seconds after `step` began, on a clock that jumps.
+    async fn given_up(url: &str, step: Step) -> (Reason, Duration) {
+        let url = OutputUrl::parse(url).unwrap();
+        let mut began = None;
+        let dialler = dialler(true);
+        let dialled = dialler.dial(&url, |reached| {
+            if reached == step {
+                tokio::time::pause();
+                began = Some(Instant::now());
+            }
+        });
+        let reason = dialled.await.err().unwrap().reason;
+        (
+            reason,
+            Duration::from_secs(began.unwrap().elapsed().as_secs()),
+        )
     }
 
     #[test]
