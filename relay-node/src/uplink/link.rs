@@ -28,7 +28,6 @@ pub(super) struct Link {
     applied: BTreeMap<InputUid, Applied>,
     inbox: VecDeque<Snapshot>,
     state: LinkState,
-    since: Instant,
     other_version_noted: bool,
     /// Whether the operator has been told that the token is refused.
     refusal_noted: bool,
@@ -68,7 +67,6 @@ impl Link {
             applied: BTreeMap::new(),
             inbox: VecDeque::new(),
             state: LinkState::Down,
-            since: now,
             other_version_noted: false,
             refusal_noted: false,
         }
@@ -82,7 +80,7 @@ impl Link {
     /// The socket could not be opened.
     pub(super) fn open_failed(&mut self, failure: &Failure, now: Instant) {
         self.wait(failure, now);
-        self.update_state(now);
+        self.update_state();
     }
 
     /// The socket ended.
@@ -98,7 +96,7 @@ impl Link {
         }
         self.wait(failure, now);
         self.polls.start(now);
-        self.update_state(now);
+        self.update_state();
     }
 
     /// A text frame came over the socket.
@@ -121,7 +119,7 @@ impl Link {
                 if self.events.first().is_some_and(|first| first > reported) {
                     self.report_at(now);
                 }
-                self.update_state(now);
+                self.update_state();
             }
             Ok(ToNode::Snapshot(snapshot)) => self.inbox.push_back(snapshot),
             Ok(ToNode::Unknown) => debug!("a frame of a kind that this version does not know"),
@@ -149,7 +147,7 @@ impl Link {
                 }
             }
         }
-        self.update_state(now);
+        self.update_state();
     }
 
     /// The node has applied a snapshot.
@@ -202,11 +200,6 @@ impl Link {
         self.state
     }
 
-    /// Since when they do so.
-    pub(super) fn since(&self) -> Instant {
-        self.since
-    }
-
     /// Whether the control plane has taken care of every event.
     pub(super) fn is_drained(&self) -> bool {
         self.events.is_empty()
@@ -245,7 +238,7 @@ impl Link {
         let report = self.report(on_air);
         if report.revs.is_empty() && report.events.is_empty() {
             self.polls.succeeded = false;
-            self.update_state(now);
+            self.update_state();
             return None;
         }
         self.polls.in_flight = true;
@@ -318,7 +311,7 @@ impl Link {
         matches!(&self.phase, Phase::Open(open) if open.established.is_some())
     }
 
-    fn update_state(&mut self, now: Instant) {
+    fn update_state(&mut self) {
         let state = if self.is_established() {
             LinkState::Connected
         } else if self.polls.succeeded {
@@ -331,7 +324,6 @@ impl Link {
         }
         info!(from = ?self.state, to = ?state, "the link to the control plane changes its state");
         self.state = state;
-        self.since = now;
     }
 }
 

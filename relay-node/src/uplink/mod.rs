@@ -21,7 +21,6 @@ mod fake;
 mod tests;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use rustls::ClientConfig;
 use shared::id::{InputUid, Instance, NodeName};
@@ -118,11 +117,6 @@ impl Handle {
     /// How changes reach the node at this moment.
     pub fn state(&self) -> LinkState {
         self.shared.link().state()
-    }
-
-    /// Since when [`Self::state`] is what it is.
-    pub fn since(&self) -> Instant {
-        self.shared.link().since()
     }
 }
 
