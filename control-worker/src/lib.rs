@@ -20,6 +20,7 @@ mod relay;
 #[expect(missing_docs, reason = "`durable_object` makes methods without")]
 mod relay_node;
 mod settings;
+mod stream;
 
 use control_core::auth::TokenId;
 use control_core::failure::Failure;
@@ -58,39 +59,18 @@ async fn serve(
         Access::Anybody => return health(),
         access => auth::authenticate(request.headers(), access, env, context).await?,
     };
-    let caller = |account| Caller {
-        env,
-        token: &token,
-        account,
-    };
     match route {
         Route::Health => health(),
-        Route::ListInputs { account } => live_inputs::list(env, account).await,
-        Route::CreateInput { account } => live_inputs::create(&caller(account), &mut request).await,
-        Route::InputDetails { account, input } => {
-            live_inputs::details(&caller(account), input).await
+        Route::Relay(route) => relay::serve(env, token, route, &mut request).await,
+        Route::Stream { account, route } => {
+            let token = &token;
+            let caller = Caller {
+                env,
+                token,
+                account,
+            };
+            stream::serve(&caller, route, &mut request).await
         }
-        Route::UpdateInput { account, input } => {
-            live_inputs::update(&caller(account), input, &mut request).await
-        }
-        Route::DeleteInput { account, input } => live_inputs::delete(&caller(account), input).await,
-        Route::ListOutputs { account, input } => outputs::list(&caller(account), input).await,
-        Route::CreateOutput { account, input } => {
-            outputs::create(&caller(account), input, &mut request).await
-        }
-        Route::UpdateOutput {
-            account,
-            input,
-            output,
-        } => outputs::update(&caller(account), input, output, &mut request).await,
-        Route::DeleteOutput {
-            account,
-            input,
-            output,
-        } => outputs::delete(&caller(account), input, output).await,
-        Route::Publish => relay::publish(env, token, &mut request).await,
-        Route::NodeLink { node } => relay::link(env, &node, &request).await,
-        Route::NodePoll { node } => relay::poll(env, &node, &mut request).await,
     }
 }
 

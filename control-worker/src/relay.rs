@@ -6,6 +6,7 @@ use control_core::auth::TokenId;
 use control_core::failure::Failure;
 use control_core::live_input::{Publish, PublishOutcome};
 use control_core::relay_request;
+use control_core::route::RelayRoute;
 use control_core::sql::PublishCheck;
 use shared::id::NodeName;
 use shared::limits::MAX_LINK_FRAME_BYTES;
@@ -15,13 +16,23 @@ use worker::{Env, Method, Request, Response};
 
 use crate::{answer, body, d1, log, object, settings};
 
-/// May this key publish? It is checked before any object is touched, so that a wrong one makes
-/// none.
-pub(crate) async fn publish(
+/// Answers a relay node.
+pub(crate) async fn serve(
     env: &Env,
     token: TokenId,
+    route: RelayRoute,
     request: &mut Request,
 ) -> Result<Response, Failure> {
+    match route {
+        RelayRoute::Link { node } => link(env, &node, request).await,
+        RelayRoute::Poll { node } => poll(env, &node, request).await,
+        RelayRoute::Publish => publish(env, token, request).await,
+    }
+}
+
+/// May this key publish? It is checked before any object is touched, so that a wrong one makes
+/// none.
+async fn publish(env: &Env, token: TokenId, request: &mut Request) -> Result<Response, Failure> {
     let body = body::read(request).await?;
     let asked: PublishRequest = relay_request::parse(&body)?;
     let unknown = PublishAnswer::Refused {
@@ -61,11 +72,7 @@ pub(crate) async fn publish(
 }
 
 /// Opens a node's socket at the node's object.
-pub(crate) async fn link(
-    env: &Env,
-    node: &NodeName,
-    request: &Request,
-) -> Result<Response, Failure> {
+async fn link(env: &Env, node: &NodeName, request: &Request) -> Result<Response, Failure> {
     let upgrade = request.headers().get("upgrade").ok().flatten();
     if !upgrade.is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket")) {
         return Err(Failure::upgrade_required());
@@ -81,11 +88,7 @@ pub(crate) async fn link(
 }
 
 /// Answers a node whose socket is down.
-pub(crate) async fn poll(
-    env: &Env,
-    node: &NodeName,
-    request: &mut Request,
-) -> Result<Response, Failure> {
+async fn poll(env: &Env, node: &NodeName, request: &mut Request) -> Result<Response, Failure> {
     let body = body::within(request, MAX_LINK_FRAME_BYTES).await?;
     let report: Report = relay_request::parse(&body)?;
     let object =

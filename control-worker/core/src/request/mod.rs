@@ -6,144 +6,20 @@
 //! `defaultCreator`, `deleteRecordingAfterDays`, `preferLowLatency`) the type is checked and the
 //! value ignored. A field given twice is refused: it is not for us to choose.
 
+mod inputs;
+mod outputs;
+
 use std::fmt;
 
 use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
-use shared::limits::{MAX_BODY_BYTES, MAX_META_BYTES, MAX_OUTPUT_KEY_BYTES};
-use shared::output_url::OutputUrl;
-use shared::secret::Secret;
+use shared::limits::{MAX_BODY_BYTES, MAX_META_BYTES};
 
+pub use self::inputs::{InputUpdate, NewInput};
+pub use self::outputs::{NewOutput, OutputUpdate};
 use crate::failure::Failure;
-
-/// The body of `POST …/live_inputs`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewInput {
-    /// The user's JSON object, to the letter; `{}` if none was given.
-    pub meta: String,
-    /// Whether encoders may publish to it; they may if nothing was said.
-    pub enabled: bool,
-}
-
-impl NewInput {
-    /// Reads and checks `body`.
-    ///
-    /// # Errors
-    ///
-    /// 413 over [`MAX_BODY_BYTES`]; else 400/10005 with the field at fault.
-    pub fn parse(body: &[u8]) -> Result<Self, Failure> {
-        let fields = Fields::parse(body)?;
-        fields.check_unserved()?;
-        Ok(Self {
-            meta: fields.meta()?.unwrap_or_else(|| "{}".to_owned()),
-            enabled: fields.enabled()?.unwrap_or(true),
-        })
-    }
-}
-
-/// The body of `PUT …/live_inputs/:input`: what is absent stays.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InputUpdate {
-    /// The user's JSON object, replaced as a whole; an explicit null sets it to `{}`.
-    pub meta: Option<String>,
-    /// Whether encoders may publish to it.
-    pub enabled: Option<bool>,
-}
-
-impl InputUpdate {
-    /// Reads and checks `body`.
-    ///
-    /// # Errors
-    ///
-    /// As [`NewInput::parse`].
-    pub fn parse(body: &[u8]) -> Result<Self, Failure> {
-        let fields = Fields::parse(body)?;
-        fields.check_unserved()?;
-        Ok(Self {
-            meta: fields.meta()?,
-            enabled: fields.enabled()?,
-        })
-    }
-}
-
-/// The body of `POST …/outputs`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewOutput {
-    /// Where to send.
-    pub url: OutputUrl,
-    /// The destination's stream key, byte for byte. May be empty: some servers have it in the
-    /// URL, and Cloudflare's typed clients cannot leave the field out.
-    pub stream_key: Secret,
-    /// Whether to send to it; so if nothing was said.
-    pub enabled: bool,
-}
-
-impl NewOutput {
-    /// Reads and checks `body`.
-    ///
-    /// # Errors
-    ///
-    /// As [`NewInput::parse`].
-    pub fn parse(body: &[u8]) -> Result<Self, Failure> {
-        let fields = Fields::parse(body)?;
-        let url: String = fields.required("url", "a text such as rtmp://host/application")?;
-        let url = OutputUrl::parse(&url)
-            .map_err(|why| Failure::field("/url", format!("This url cannot be used: {why}.")))?;
-        let stream_key: Secret = fields.required("streamKey", "a text")?;
-        if stream_key.expose().len() > MAX_OUTPUT_KEY_BYTES {
-            return Err(Failure::field(
-                "/streamKey",
-                format!("The streamKey is too long: use at most {MAX_OUTPUT_KEY_BYTES} bytes."),
-            ));
-        }
-        if stream_key.expose().chars().any(char::is_control) {
-            return Err(Failure::field(
-                "/streamKey",
-                "The streamKey holds control characters, perhaps a line end: remove them.",
-            ));
-        }
-        Ok(Self {
-            url,
-            stream_key,
-            enabled: fields.enabled()?.unwrap_or(true),
-        })
-    }
-}
-
-/// The body of `PUT …/outputs/:output`: what is absent stays.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OutputUpdate {
-    /// Whether to send to it.
-    pub enabled: Option<bool>,
-}
-
-impl OutputUpdate {
-    /// Reads and checks `body`. As with Cloudflare, `url` and `streamKey` stay what they were
-    /// made: a request to change them is refused, rather than answered as if it had been done.
-    ///
-    /// # Errors
-    ///
-    /// As [`NewInput::parse`].
-    pub fn parse(body: &[u8]) -> Result<Self, Failure> {
-        let fields = Fields::parse(body)?;
-        for name in ["url", "streamKey"] {
-            if fields.raw(name).is_some() {
-                return Err(Failure::field(
-                    format!("/{name}"),
-                    format!(
-                        "The {name} of an output cannot be changed: delete the output and create \
-                         another."
-                    ),
-                ));
-            }
-        }
-        Ok(Self {
-            enabled: fields.enabled()?,
-        })
-    }
-}
 
 /// The fields of a body, each as its JSON text.
 struct Fields<'a>(Vec<(String, &'a RawValue)>);
@@ -286,6 +162,8 @@ fn pointer(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use shared::limits::MAX_OUTPUT_KEY_BYTES;
+
     use super::*;
 
     /// `400/10005 /url` and the like.

@@ -1,0 +1,217 @@
+//! Which request means what.
+
+mod relay;
+mod stream;
+
+use shared::id::AccountId;
+use shared::link::PUBLISH_PATH;
+
+pub use self::relay::RelayRoute;
+pub use self::stream::StreamRoute;
+use crate::failure::Failure;
+
+/// What a request asks for, by its method and path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// `GET /health`
+    Health,
+    /// What relay nodes ask.
+    Relay(RelayRoute),
+    /// `/accounts/:account/stream/…`
+    Stream {
+        /// The account in the path.
+        account: AccountId,
+        /// What follows it.
+        route: StreamRoute,
+    },
+}
+
+impl Route {
+    /// Reads a request's method and path (without its query).
+    ///
+    /// # Errors
+    ///
+    /// 404/7003 where nothing is served, an account id that cannot be one included (Cloudflare's
+    /// gateway knows accounts, and answers so); 404/10003 for the uid of an input or output that
+    /// cannot be one (its Stream service alone knows those, and finds nothing); 405/10405 for
+    /// another method.
+    pub fn parse(method: &str, path: &str) -> Result<Self, Failure> {
+        if path == "/health" {
+            return match method {
+                "GET" => Ok(Self::Health),
+                _ => Err(Failure::method_not_allowed("GET")),
+            };
+        }
+        if path == PUBLISH_PATH {
+            return RelayRoute::parse_publish(method).map(Self::Relay);
+        }
+        if let Some(rest) = path.strip_prefix("/relay/v1/nodes/") {
+            return RelayRoute::parse_node(method, rest).map(Self::Relay);
+        }
+        // Cloudflare's clients append to whatever base URL they are given, so both are served.
+        let rest = path.strip_prefix("/client/v4").unwrap_or(path);
+        let (account, rest) = rest
+            .strip_prefix("/accounts/")
+            .and_then(|rest| rest.split_once('/'))
+            .ok_or_else(Failure::no_route)?;
+        let account = account.parse().map_err(|_| Failure::no_route())?;
+        match rest.split_once('/') {
+            Some(("stream", rest)) => Ok(Self::Stream {
+                account,
+                route: StreamRoute::parse(method, rest)?,
+            }),
+            _ => Err(Failure::no_route()),
+        }
+    }
+
+    /// Who may take this route.
+    pub fn access(&self) -> Access {
+        match self {
+            Self::Health => Access::Anybody,
+            Self::Relay(_) => Access::Relay,
+            Self::Stream { account, .. } => Access::Account(*account),
+        }
+    }
+}
+
+/// Who may take a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// An API token of this account.
+    Account(AccountId),
+    /// Anybody, without credentials.
+    Anybody,
+    /// A relay token.
+    Relay,
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::id::NodeName;
+    use shared::link::{link_path, poll_path};
+
+    use super::*;
+
+    const ACCOUNT: &str = "01ad856eb76821fe32749626a4b39edf";
+    const INPUT: &str = "66be4bf738797e01e1fca35a7bdecdcd";
+    const OUTPUT: &str = "6f8339ed45fe87daa8e7f0fe4e4ef776";
+
+    #[test]
+    fn every_route_is_found_under_both_bases() {
+        let account = ACCOUNT.parse().unwrap();
+        let input = INPUT.parse().unwrap();
+        let output = OUTPUT.parse().unwrap();
+        let inputs = format!("/accounts/{ACCOUNT}/stream/live_inputs");
+        let one = format!("{inputs}/{INPUT}");
+        let outputs = format!("{one}/outputs");
+        let one_output = format!("{outputs}/{OUTPUT}");
+        for (method, path, route) in [
+            ("GET", &inputs, StreamRoute::ListInputs),
+            ("POST", &inputs, StreamRoute::CreateInput),
+            ("GET", &one, StreamRoute::InputDetails { input }),
+            ("PUT", &one, StreamRoute::UpdateInput { input }),
+            ("DELETE", &one, StreamRoute::DeleteInput { input }),
+            ("GET", &outputs, StreamRoute::ListOutputs { input }),
+            ("POST", &outputs, StreamRoute::CreateOutput { input }),
+            (
+                "PUT",
+                &one_output,
+                StreamRoute::UpdateOutput { input, output },
+            ),
+            (
+                "DELETE",
+                &one_output,
+                StreamRoute::DeleteOutput { input, output },
+            ),
+        ] {
+            for base in ["", "/client/v4"] {
+                let found = Route::parse(method, &format!("{base}{path}")).unwrap();
+                assert_eq!(found, Route::Stream { account, route }, "{method} {path}");
+                assert_eq!(found.access(), Access::Account(account));
+            }
+        }
+    }
+
+    #[test]
+    fn nodes_have_their_routes() {
+        let node: NodeName = "fra-1".parse().unwrap();
+        for (method, path, route) in [
+            (
+                "GET",
+                link_path(&node),
+                RelayRoute::Link { node: node.clone() },
+            ),
+            (
+                "POST",
+                poll_path(&node),
+                RelayRoute::Poll { node: node.clone() },
+            ),
+            ("POST", PUBLISH_PATH.to_owned(), RelayRoute::Publish),
+        ] {
+            let found = Route::parse(method, &path).unwrap();
+            assert_eq!(found, Route::Relay(route));
+            assert_eq!(found.access(), Access::Relay);
+        }
+        let health = Route::parse("GET", "/health").unwrap();
+        assert_eq!(
+            (&health, health.access()),
+            (&Route::Health, Access::Anybody)
+        );
+    }
+
+    #[test]
+    fn another_method_is_told_what_to_use() {
+        let inputs = format!("/accounts/{ACCOUNT}/stream/live_inputs");
+        for (method, path, allow) in [
+            ("DELETE", inputs.clone(), "GET, POST"),
+            ("POST", format!("{inputs}/{INPUT}"), "GET, PUT, DELETE"),
+            ("PUT", format!("{inputs}/{INPUT}/outputs"), "GET, POST"),
+            (
+                "GET",
+                format!("{inputs}/{INPUT}/outputs/{OUTPUT}"),
+                "PUT, DELETE",
+            ),
+            ("POST", "/health".into(), "GET"),
+            ("GET", PUBLISH_PATH.into(), "POST"),
+            ("POST", "/relay/v1/nodes/a/link".into(), "GET"),
+            ("GET", "/relay/v1/nodes/a/poll".into(), "POST"),
+        ] {
+            let failure = Route::parse(method, &path).unwrap_err();
+            assert_eq!(failure.to_string(), "405/10405", "{method} {path}");
+            assert_eq!(failure.headers(), [("allow", allow)]);
+        }
+    }
+
+    #[test]
+    fn paths_that_lead_nowhere_say_why() {
+        let inputs = format!("/accounts/{ACCOUNT}/stream/live_inputs");
+        for (path, why) in [
+            (String::new(), "404/7003"),
+            ("/".into(), "404/7003"),
+            ("/client/v4".into(), "404/7003"),
+            ("/client/v4/zones".into(), "404/7003"),
+            (format!("/client/v5{inputs}"), "404/7003"),
+            (format!("/accounts/{ACCOUNT}"), "404/7003"),
+            (format!("/accounts/{ACCOUNT}/stream"), "404/7003"),
+            (format!("/accounts/{ACCOUNT}/stream/videos"), "404/7003"),
+            ("/accounts/me/stream/live_inputs".into(), "404/7003"),
+            ("/accounts//stream/live_inputs".into(), "404/7003"),
+            (format!("{inputs}/{INPUT}/videos"), "404/7003"),
+            (format!("{inputs}/{INPUT}/outputs/{OUTPUT}/x"), "404/7003"),
+            (format!("{inputs}/nonsense"), "404/10003"),
+            (format!("{inputs}/"), "404/10003"),
+            (format!("{inputs}/{}", INPUT.to_uppercase()), "404/10003"),
+            (format!("{inputs}/nonsense/outputs"), "404/10003"),
+            ("/relay/v1/nodes/A/link".into(), "404/7003"),
+            ("/relay/v1/nodes/a/other".into(), "404/7003"),
+        ] {
+            let failure = Route::parse("GET", &path).unwrap_err();
+            assert_eq!(failure.to_string(), why, "{path}");
+        }
+        let output = format!("{inputs}/{INPUT}/outputs/nonsense");
+        assert_eq!(
+            Route::parse("DELETE", &output).unwrap_err(),
+            Failure::no_such_output()
+        );
+    }
+}

@@ -1,0 +1,100 @@
+//! The Stream service of an account: live inputs and their outputs.
+
+use shared::id::{InputUid, OutputUid};
+
+use crate::failure::Failure;
+
+/// A route below `/accounts/:account/stream`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamRoute {
+    /// `POST /live_inputs`
+    CreateInput,
+    /// `POST /live_inputs/:input/outputs`
+    CreateOutput {
+        /// The live input in the path.
+        input: InputUid,
+    },
+    /// `DELETE /live_inputs/:input`
+    DeleteInput {
+        /// The live input in the path.
+        input: InputUid,
+    },
+    /// `DELETE /live_inputs/:input/outputs/:output`
+    DeleteOutput {
+        /// The live input in the path.
+        input: InputUid,
+        /// The output in the path.
+        output: OutputUid,
+    },
+    /// `GET /live_inputs/:input`
+    InputDetails {
+        /// The live input in the path.
+        input: InputUid,
+    },
+    /// `GET /live_inputs`
+    ListInputs,
+    /// `GET /live_inputs/:input/outputs`
+    ListOutputs {
+        /// The live input in the path.
+        input: InputUid,
+    },
+    /// `PUT /live_inputs/:input`
+    UpdateInput {
+        /// The live input in the path.
+        input: InputUid,
+    },
+    /// `PUT /live_inputs/:input/outputs/:output`
+    UpdateOutput {
+        /// The live input in the path.
+        input: InputUid,
+        /// The output in the path.
+        output: OutputUid,
+    },
+}
+
+impl StreamRoute {
+    /// `rest` is what follows `/stream/`.
+    pub(super) fn parse(method: &str, rest: &str) -> Result<Self, Failure> {
+        let segments: Vec<&str> = rest.split('/').collect();
+        match segments.as_slice() {
+            ["live_inputs"] => match method {
+                "GET" => Ok(Self::ListInputs),
+                "POST" => Ok(Self::CreateInput),
+                _ => Err(Failure::method_not_allowed("GET, POST")),
+            },
+            ["live_inputs", input] => {
+                let input = || input.parse().map_err(|_| Failure::no_such_input());
+                match method {
+                    "GET" => Ok(Self::InputDetails { input: input()? }),
+                    "PUT" => Ok(Self::UpdateInput { input: input()? }),
+                    "DELETE" => Ok(Self::DeleteInput { input: input()? }),
+                    _ => Err(Failure::method_not_allowed("GET, PUT, DELETE")),
+                }
+            }
+            ["live_inputs", input, "outputs"] => {
+                let input = || input.parse().map_err(|_| Failure::no_such_input());
+                match method {
+                    "GET" => Ok(Self::ListOutputs { input: input()? }),
+                    "POST" => Ok(Self::CreateOutput { input: input()? }),
+                    _ => Err(Failure::method_not_allowed("GET, POST")),
+                }
+            }
+            ["live_inputs", input, "outputs", output] => {
+                let input = || input.parse().map_err(|_| Failure::no_such_input());
+                let output = || output.parse().map_err(|_| Failure::no_such_output());
+                match method {
+                    "PUT" => Ok(Self::UpdateOutput {
+                        input: input()?,
+                        output: output()?,
+                    }),
+                    "DELETE" => Ok(Self::DeleteOutput {
+                        input: input()?,
+                        output: output()?,
+                    }),
+                    _ => Err(Failure::method_not_allowed("PUT, DELETE")),
+                }
+            }
+            _ => Err(Failure::no_route()),
+        }
+    }
+}

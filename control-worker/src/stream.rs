@@ -1,0 +1,28 @@
+//! `/accounts/:account/stream`: which resource answers.
+
+use control_core::failure::Failure;
+use control_core::route::StreamRoute;
+use worker::{Request, Response};
+
+use crate::{Caller, live_inputs, outputs};
+
+/// Answers a request of an account's Stream service.
+pub(crate) async fn serve(
+    caller: &Caller<'_>,
+    route: StreamRoute,
+    request: &mut Request,
+) -> Result<Response, Failure> {
+    match route {
+        StreamRoute::CreateInput => live_inputs::create(caller, request).await,
+        StreamRoute::CreateOutput { input } => outputs::create(caller, input, request).await,
+        StreamRoute::DeleteInput { input } => live_inputs::delete(caller, input).await,
+        StreamRoute::DeleteOutput { input, output } => outputs::delete(caller, input, output).await,
+        StreamRoute::InputDetails { input } => live_inputs::details(caller, input).await,
+        StreamRoute::ListInputs => live_inputs::list(caller.env, caller.account).await,
+        StreamRoute::ListOutputs { input } => outputs::list(caller, input).await,
+        StreamRoute::UpdateInput { input } => live_inputs::update(caller, input, request).await,
+        StreamRoute::UpdateOutput { input, output } => {
+            outputs::update(caller, input, output, request).await
+        }
+    }
+}
