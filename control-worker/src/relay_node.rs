@@ -138,7 +138,9 @@ impl RelayNode {
                 self.arm().await
             }
             // Newer nodes may say more than we know. The error of a parser could quote a frame.
-            Ok(ToControl::Unknown) | Err(_) => Ok(()),
+            Ok(ToControl::Events(_) | ToControl::Figures(_) | ToControl::Unknown) | Err(_) => {
+                Ok(())
+            }
         }
     }
 

@@ -51,9 +51,8 @@ impl Handle {
             rev: 1,
             epoch: 1 + self.epochs.fetch_add(1, Ordering::Relaxed),
             owner: None,
-            wish: Wish::Relay {
-                outputs: input.outputs.clone(),
-            },
+            oldest_key: 0,
+            wish: Wish::relay(input.outputs.clone()),
         })
     }
 
@@ -142,6 +141,7 @@ impl Input {
             outputs.push(WantedOutput {
                 uid: OutputUid::from_random(numbered(number, index + 1)),
                 enabled: output.enabled,
+                retry: 0,
                 target: Target::Rtmp {
                     url: output.url,
                     stream_key: output.stream_key,
@@ -216,7 +216,7 @@ stream_key = " second "
         let first = handle.authorise(&Secret::new("hunter2")).unwrap();
         let second = handle.authorise(&Secret::new("second")).unwrap();
         assert!(first.input != second.input && first.epoch < second.epoch);
-        let Wish::Relay { outputs } = first.wish else {
+        let Wish::Relay { outputs, .. } = first.wish else {
             panic!("not a relay wish");
         };
         assert_eq!(

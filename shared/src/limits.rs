@@ -31,3 +31,14 @@ pub const MAX_NODE_NAME_BYTES: usize = 63;
 
 /// Events a node sends in one [`Report`](crate::link::Report); the rest follows with the next.
 pub const MAX_EVENTS_PER_REPORT: usize = 256;
+
+/// Seconds for which outputs wait for a publisher that has vanished, unless the input says
+/// otherwise: an encoder that restarts, or a modem that dials in again, is back within them.
+pub const DEFAULT_RECONNECT_WINDOW_SECONDS: u32 = 60;
+
+/// The most seconds that an input may say: half an hour of silence is as long as any platform
+/// keeps a stream open.
+pub const MAX_RECONNECT_WINDOW_SECONDS: u32 = 1800;
+
+/// Former states that an input's status shows: a day of a bad line, and a page of text.
+pub const MAX_STATUS_HISTORY: usize = 50;

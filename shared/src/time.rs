@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Microseconds since 1970-01-01T00:00:00Z. Written as RFC 3339 in UTC with the fraction's
 /// trailing zeros trimmed (`2025-12-01T01:08:50.72217Z`), as Cloudflare's API does.
@@ -36,6 +36,53 @@ impl Serialize for Timestamp {
     }
 }
 
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let time: jiff::Timestamp = text.parse().map_err(serde::de::Error::custom)?;
+        Ok(Self(time.as_microsecond()))
+    }
+}
+
+/// Times as whole microseconds: `#[serde(with = "micros")]`, for the link and for what is stored.
+pub mod micros {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::Timestamp;
+
+    /// Writes the number.
+    pub fn serialize<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_i64(time.0)
+    }
+
+    /// Reads the number.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+        i64::deserialize(deserializer).map(Timestamp)
+    }
+}
+
+/// As [`micros`], for a time that there may not be.
+pub mod optional_micros {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Timestamp;
+
+    /// Writes the number, or null.
+    pub fn serialize<S: Serializer>(
+        time: &Option<Timestamp>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        time.map(|Timestamp(micros)| micros).serialize(serializer)
+    }
+
+    /// Reads the number, or null.
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Timestamp>, D::Error> {
+        Ok(Option::deserialize(deserializer)?.map(Timestamp))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,6 +97,8 @@ mod tests {
             (951_782_400_000_001, "2000-02-29T00:00:00.000001Z"),
         ] {
             assert_eq!(Timestamp::from_micros(micros).to_string(), text);
+            let read: Timestamp = serde_json::from_str(&format!("\"{text}\"")).unwrap();
+            assert_eq!(read, Timestamp::from_micros(micros));
         }
     }
 }

@@ -263,7 +263,10 @@ impl<H: Host> LiveInput<'_, H> {
         })
         .await;
         self.store().await?;
-        Ok(PublishOutcome::Answer(PublishAnswer::Accepted { snapshot }))
+        Ok(PublishOutcome::Answer(PublishAnswer::Accepted {
+            snapshot,
+            key: 0,
+        }))
     }
 
     /// Answers a node's object about an input that the node has on air.

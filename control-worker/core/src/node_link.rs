@@ -328,17 +328,14 @@ impl NodeState {
             }
             heard.events_through = event.sequence;
             self.roster_changed = true;
-            match event.what {
-                What::Ended => {
-                    let over = self.entries.get(&event.input).is_some_and(|entry| {
-                        entry.instance == report.instance && entry.epoch <= event.epoch
-                    });
-                    if over {
-                        self.remove(event.input);
-                    }
-                    self.end(event.input, event.epoch);
+            if let What::Ended { .. } = event.what {
+                let over = self.entries.get(&event.input).is_some_and(|entry| {
+                    entry.instance == report.instance && entry.epoch <= event.epoch
+                });
+                if over {
+                    self.remove(event.input);
                 }
-                What::Unknown => {}
+                self.end(event.input, event.epoch);
             }
         }
     }

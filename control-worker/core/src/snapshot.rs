@@ -25,6 +25,7 @@ pub fn build(
         rev,
         epoch,
         owner: owner.cloned(),
+        oldest_key: 0,
         wish: wish(wanted, keyring)?,
     })
 }
@@ -41,13 +42,12 @@ fn wish(wanted: &Wanted, keyring: &Keyring) -> Result<Wish, Unsealable> {
         Ok(WantedOutput {
             uid: row.uid,
             enabled: row.enabled,
+            retry: 0,
             target: Target::Rtmp {
                 url: row.url.clone(),
                 stream_key: keyring.open(&place, &row.key_sealed)?,
             },
         })
     });
-    Ok(Wish::Relay {
-        outputs: outputs.collect::<Result<_, _>>()?,
-    })
+    outputs.collect::<Result<_, _>>().map(Wish::relay)
 }

@@ -243,7 +243,7 @@ impl Registry {
             return Err(Refusal::Replaced);
         }
         match &snapshot.wish {
-            Wish::Relay { outputs } => Ok(Some(outputs)),
+            Wish::Relay { outputs, .. } => Ok(Some(outputs)),
             Wish::Deleted => Err(Refusal::Deleted),
             Wish::Disabled => Err(Refusal::Disabled),
             Wish::Unknown => Ok(None),

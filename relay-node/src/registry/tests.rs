@@ -29,6 +29,7 @@ async fn snapshot(registry: &Registry, rev: u64, wish: Wish) -> Snapshot {
         rev,
         epoch: 1,
         owner: None,
+        oldest_key: 0,
         wish,
         ..answer
     }
@@ -42,9 +43,7 @@ fn acknowledgement(registry: &Registry) -> Applied {
 }
 
 fn nothing() -> Wish {
-    Wish::Relay {
-        outputs: Vec::new(),
-    }
+    Wish::relay(Vec::new())
 }
 
 #[tokio::test]
@@ -114,10 +113,11 @@ async fn targets_of_a_newer_control_plane_are_shown_and_reported() {
     let unknown = WantedOutput {
         uid: OutputUid::from_random([7; 16]),
         enabled: true,
+        retry: 0,
         target: shared::link::Target::Unknown,
     };
     let outputs = vec![unknown.clone()];
-    registry.apply(snapshot(&registry, 2, Wish::Relay { outputs }).await);
+    registry.apply(snapshot(&registry, 2, Wish::relay(outputs)).await);
     let status = registry.status();
     assert_eq!(status[0].outputs[0].reason, Some("unsupported"));
     assert_eq!(acknowledgement(&registry).unsupported, [unknown.uid]);
@@ -130,10 +130,11 @@ async fn a_wish_of_a_newer_control_plane_is_reported_and_changes_nothing() {
     let output = WantedOutput {
         uid: OutputUid::from_random([7; 16]),
         enabled: false,
+        retry: 0,
         target: shared::link::Target::Unknown,
     };
     let outputs = vec![output.clone()];
-    registry.apply(snapshot(&registry, 2, Wish::Relay { outputs }).await);
+    registry.apply(snapshot(&registry, 2, Wish::relay(outputs)).await);
     let mut unknown = snapshot(&registry, 3, Wish::Unknown).await;
     // A repeated one was resent: it is reported again.
     for _ in 0..2 {
@@ -164,6 +165,7 @@ fn a_wish_for_what_is_not_on_air_is_reported_too() {
             rev: 3,
             epoch: 1,
             owner: None,
+            oldest_key: 0,
             wish,
         };
         let reported = nothing_on_air(&snapshot);

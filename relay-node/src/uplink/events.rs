@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use shared::id::InputUid;
 use shared::limits::MAX_EVENTS_PER_REPORT;
 use shared::link::{Event, What};
+use shared::time::Timestamp;
 use tracing::warn;
 
 /// The events that the control plane has not acknowledged, oldest first.
@@ -28,6 +29,7 @@ impl Events {
             sequence: self.last_sequence,
             input,
             epoch,
+            at: Timestamp::default(),
             what,
         });
     }
@@ -77,12 +79,20 @@ const MAX_WAITING_EVENTS: usize = 4096;
 
 #[cfg(test)]
 mod tests {
+    use shared::link::Departure;
+
     use super::*;
 
     fn filled(count: usize) -> Events {
         let mut events = Events::default();
         for _ in 0..count {
-            events.push(InputUid::from_random([1; 16]), 1, What::Ended);
+            events.push(
+                InputUid::from_random([1; 16]),
+                1,
+                What::Ended {
+                    reason: Departure::Goodbye,
+                },
+            );
         }
         events
     }
@@ -101,7 +111,13 @@ mod tests {
         assert_eq!(sequences(&events), [3]);
         events.acknowledge(u64::MAX);
         assert!(events.is_empty());
-        events.push(InputUid::from_random([1; 16]), 1, What::Ended);
+        events.push(
+            InputUid::from_random([1; 16]),
+            1,
+            What::Ended {
+                reason: Departure::Goodbye,
+            },
+        );
         assert_eq!(sequences(&events), [4]);
     }
 

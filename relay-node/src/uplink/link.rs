@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use shared::id::{self, InputUid};
 use shared::link::{
-    Applied, LINK_VERSION, PONG, Reconciliation, Report, Snapshot, ToControl, ToNode, What,
+    Applied, Departure, LINK_VERSION, PONG, Reconciliation, Report, Snapshot, ToControl, ToNode,
+    What,
 };
 use tracing::{debug, error, info, warn};
 
@@ -122,6 +123,8 @@ impl Link {
                 self.update_state();
             }
             Ok(ToNode::Snapshot(snapshot)) => self.inbox.push_back(snapshot),
+            Ok(ToNode::EventsTaken { through }) => self.events.acknowledge(through),
+            Ok(ToNode::Watch(_)) => {}
             Ok(ToNode::Unknown) => debug!("a frame of a kind that this version does not know"),
             Err(error) => {
                 let place = Unreadable::from(error);
@@ -161,7 +164,8 @@ impl Link {
 
     /// The broadcast of `input` under `epoch` is over.
     pub(super) fn ended(&mut self, input: InputUid, epoch: u64, now: Instant) {
-        self.events.push(input, epoch, What::Ended);
+        let reason = Departure::Unknown;
+        self.events.push(input, epoch, What::Ended { reason });
         if let Phase::Open(Open { awaiting: None, .. }) = self.phase {
             self.report_at(now);
         }
@@ -252,6 +256,7 @@ impl Link {
             instance: self.instance,
             revs: on_air.all(),
             events: self.events.oldest(),
+            figures: Vec::new(),
         }
     }
 

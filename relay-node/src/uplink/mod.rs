@@ -89,7 +89,7 @@ impl Handle {
             key: key.clone(),
         };
         match self.http.publish(&request).await {
-            Ok(PublishAnswer::Accepted { snapshot }) => Ok(snapshot),
+            Ok(PublishAnswer::Accepted { snapshot, .. }) => Ok(snapshot),
             Ok(PublishAnswer::Refused { reason }) => Err(Refused::Denied(reason)),
             Err(failure @ Failure::Unauthorised(_)) => {
                 error!(%failure, "{TOKEN_ADVICE}");

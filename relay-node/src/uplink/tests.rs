@@ -16,7 +16,8 @@ fn snapshot(rev: u64) -> Snapshot {
         rev,
         epoch: 1,
         owner: None,
-        wish: Wish::Relay { outputs: vec![] },
+        oldest_key: 0,
+        wish: Wish::relay(vec![]),
     }
 }
 
@@ -135,6 +136,7 @@ async fn asks_whether_a_key_may_publish() {
     let _peer = node.connect().await;
     let accepted = PublishAnswer::Accepted {
         snapshot: snapshot(1),
+        key: 0,
     };
     let refused = PublishAnswer::Refused {
         reason: PublishRefusal::Disabled,
@@ -168,6 +170,7 @@ async fn speaks_tls_to_a_control_plane_that_it_trusts() {
     let snapshot = snapshot(1);
     let answer = PublishAnswer::Accepted {
         snapshot: snapshot.clone(),
+        key: 0,
     };
     node.fake.post().await.answer(200, &answer);
     assert_eq!(asked.await.unwrap(), Ok(snapshot));
@@ -192,6 +195,7 @@ async fn asks_again_over_a_new_connection() {
     drop(node.fake.post().await);
     let answer = PublishAnswer::Accepted {
         snapshot: snapshot(1),
+        key: 0,
     };
     node.fake.post().await.answer(200, &answer);
     assert_eq!(asked.await.unwrap(), Ok(snapshot(1)));

@@ -99,7 +99,7 @@ impl World {
 
     fn accepted(&self, owner: &Owner) -> Snapshot {
         match self.publish(owner).unwrap() {
-            PublishOutcome::Answer(PublishAnswer::Accepted { snapshot }) => snapshot,
+            PublishOutcome::Answer(PublishAnswer::Accepted { snapshot, .. }) => snapshot,
             other => panic!("{other:?}"),
         }
     }
@@ -218,7 +218,7 @@ fn at(node: &str, instance: u8) -> Owner {
 }
 
 fn outputs(snapshot: &Snapshot) -> Vec<(u8, bool)> {
-    let Wish::Relay { outputs } = &snapshot.wish else {
+    let Wish::Relay { outputs, .. } = &snapshot.wish else {
         return Vec::new();
     };
     let number = |uid| (0..=255).find(|n| output(*n) == uid).unwrap();

@@ -5,7 +5,8 @@ use control_core::live_input::{Ask, Ending};
 use control_core::node_link::{Handed, NodeState, Via};
 use shared::id::Instance;
 use shared::link::{
-    Applied, Event, LINK_VERSION, Owner, Report, Snapshot, Target, WantedOutput, What, Wish,
+    Applied, Departure, Event, LINK_VERSION, Owner, Report, Snapshot, Target, WantedOutput, What,
+    Wish,
 };
 use shared::secret::Secret;
 use shared::time::Timestamp;
@@ -85,16 +86,16 @@ fn snapshot(n: u8, rev: u64, epoch: u64, owner: Option<Owner>) -> Snapshot {
         rev,
         epoch,
         owner,
-        wish: Wish::Relay {
-            outputs: vec![WantedOutput {
-                uid: output(n),
-                enabled: true,
-                target: Target::Rtmp {
-                    url: "rtmp://example.com/live".into(),
-                    stream_key: Secret::new("hunter2"),
-                },
-            }],
-        },
+        oldest_key: 0,
+        wish: Wish::relay(vec![WantedOutput {
+            uid: output(n),
+            enabled: true,
+            retry: 0,
+            target: Target::Rtmp {
+                url: "rtmp://example.com/live".into(),
+                stream_key: Secret::new("hunter2"),
+            },
+        }]),
     }
 }
 
@@ -109,9 +110,13 @@ fn report(n: u8, revs: &[(u8, u64)], ended: &[(u64, u8, u64)]) -> Report {
                 sequence,
                 input: input(n),
                 epoch,
-                what: What::Ended,
+                at: Timestamp::default(),
+                what: What::Ended {
+                    reason: Departure::Goodbye,
+                },
             })
             .collect(),
+        figures: Vec::new(),
     }
 }
 
@@ -420,18 +425,19 @@ fn what_does_not_open_is_asked_for_again() {
 fn an_answer_fits_one_frame() {
     let mut node = Node::new();
     let large = |n| Snapshot {
-        wish: Wish::Relay {
-            outputs: (0..50)
+        wish: Wish::relay(
+            (0..50)
                 .map(|uid| WantedOutput {
                     uid: output(uid),
                     enabled: true,
+                    retry: 0,
                     target: Target::Rtmp {
                         url: format!("rtmp://h/{}", "\"".repeat(2000)),
                         stream_key: Secret::new("\"".repeat(1000)),
                     },
                 })
                 .collect(),
-        },
+        ),
         ..snapshot(n, 1, 1, owner("a", 1))
     };
     for n in 1..=4 {

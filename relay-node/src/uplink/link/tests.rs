@@ -14,6 +14,7 @@ fn snapshot(number: u8, rev: u64) -> Snapshot {
         rev,
         epoch: 1,
         owner: None,
+        oldest_key: 0,
         wish: Wish::Disabled,
     }
 }
@@ -127,6 +128,7 @@ fn opens_with_a_report() {
         instance: Instance::from_random([7; 16]),
         revs: [(input(1), 5)].into(),
         events: vec![],
+        figures: vec![],
     };
     assert_eq!(bench.actions(), [Action::Send(ToControl::Report(expected))]);
     assert_eq!(bench.link.state(), LinkState::Down);

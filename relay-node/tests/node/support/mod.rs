@@ -142,18 +142,19 @@ impl Rig {
             rev,
             epoch: 1,
             owner: None,
+            oldest_key: 0,
             wish,
         });
     }
 
     /// The first outputs of the file, as a wish.
     pub(crate) fn relay(&self, destinations: &[&Destination]) -> Wish {
-        Wish::Relay {
-            outputs: destinations
+        Wish::relay(
+            destinations
                 .iter()
                 .map(|destination| destination.wanted())
                 .collect(),
-        }
+        )
     }
 }
 
@@ -165,6 +166,7 @@ impl Destination {
         WantedOutput {
             uid: OutputUid::from_random(id),
             enabled: true,
+            retry: 0,
             target: Target::Rtmp {
                 url: self.url.clone(),
                 stream_key: Secret::new(self.key.clone()),

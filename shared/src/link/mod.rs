@@ -15,12 +15,21 @@
 //! | the socket | `GET` [`link_path`], upgraded | relay token |
 //! | poll | `POST` [`poll_path`] | relay token |
 
+mod status;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::id::{InputUid, Instance, NodeName, OutputUid};
+use crate::limits::DEFAULT_RECONNECT_WINDOW_SECONDS;
 use crate::secret::{self, Secret};
+
+pub use self::status::{
+    AudioFigures, Departure, Event, Events, Fault, Figures, IngestFigures, InputFigures,
+    OutputChange, OutputFigures, OutputState, Protocol, Publisher, VideoFigures, Warning, Watch,
+    What,
+};
 
 /// The protocol's version. Peers one version apart work together.
 pub const LINK_VERSION: u32 = 1;
@@ -67,6 +76,10 @@ pub enum PublishAnswer {
     Accepted {
         /// What the input wants.
         snapshot: Snapshot,
+        /// How often the input's key had been replaced when the one asked about was made: see
+        /// [`Snapshot::oldest_key`].
+        #[serde(default)]
+        key: u64,
     },
     /// It may not.
     Refused {
@@ -105,6 +118,10 @@ pub struct Snapshot {
     /// Who holds the broadcast, if the input is on air.
     #[serde(default)]
     pub owner: Option<Owner>,
+    /// Keys with a lower number in [`PublishAnswer::Accepted`] are revoked: a publisher that came
+    /// with one is cut.
+    #[serde(default)]
+    pub oldest_key: u64,
     /// What is wanted of the input.
     pub wish: Wish,
 }
@@ -130,11 +147,85 @@ pub enum Wish {
     Relay {
         /// All outputs of the input, in the order of their creation.
         outputs: Vec<WantedOutput>,
+        /// How to treat the publisher.
+        #[serde(default)]
+        settings: InputSettings,
     },
     /// A wish of a newer control plane: reported by [`Applied::unknown_wish`], nothing changed for
     /// it.
     #[serde(other)]
     Unknown,
+}
+
+impl Wish {
+    /// Relay to `outputs`, in the default way.
+    pub fn relay(outputs: Vec<WantedOutput>) -> Self {
+        Self::Relay {
+            outputs,
+            settings: InputSettings::default(),
+        }
+    }
+}
+
+/// How a live input's publisher is treated. What an older control plane leaves out reads as the
+/// default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct InputSettings {
+    /// For how many seconds outputs stay connected to wait for a publisher that has vanished; at
+    /// most [`MAX_RECONNECT_WINDOW_SECONDS`](crate::limits::MAX_RECONNECT_WINDOW_SECONDS).
+    pub reconnect_window: u32,
+    /// What a publisher's goodbye means.
+    pub on_stop: OnStop,
+    /// What happens to outputs when the publisher returns with other codecs.
+    pub on_format_change: OnFormatChange,
+    /// What a second publisher means.
+    pub takeover: Takeover,
+}
+
+impl Default for InputSettings {
+    fn default() -> Self {
+        Self {
+            reconnect_window: DEFAULT_RECONNECT_WINDOW_SECONDS,
+            on_stop: OnStop::default(),
+            on_format_change: OnFormatChange::default(),
+            takeover: Takeover::default(),
+        }
+    }
+}
+
+/// What a publisher's goodbye means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnStop {
+    /// The broadcast is over.
+    #[default]
+    End,
+    /// The broadcast waits as for one that has vanished.
+    Hold,
+}
+
+/// What happens to outputs when the publisher returns with other codecs, another audio rate or
+/// another number of channels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFormatChange {
+    /// They are closed cleanly and connected anew: most platforms take no change within a stream.
+    #[default]
+    Reconnect,
+    /// They go on.
+    Continue,
+}
+
+/// What a second publisher with a valid key means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Takeover {
+    /// It takes the broadcast over.
+    #[default]
+    Newest,
+    /// It is refused while the first one is connected.
+    Reject,
 }
 
 /// An output as the node shall serve it.
@@ -144,6 +235,10 @@ pub struct WantedOutput {
     pub uid: OutputUid,
     /// Whether to send to it.
     pub enabled: bool,
+    /// Rises when somebody asks to try again now: a waiting output with a lower one connects at
+    /// once.
+    #[serde(default)]
+    pub retry: u64,
     /// Where to.
     pub target: Target,
 }
@@ -166,13 +261,17 @@ pub enum Target {
 }
 
 /// A frame from a node to the control plane.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ToControl {
     /// What the node has; the first frame of a connection, then once a minute.
     Report(Report),
     /// A snapshot took effect.
     Applied(Applied),
+    /// Something happened.
+    Events(Events),
+    /// How its broadcasts are doing.
+    Figures(Figures),
     /// A kind of a newer node.
     #[serde(other)]
     Unknown,
@@ -186,13 +285,20 @@ pub enum ToNode {
     Reconciliation(Reconciliation),
     /// A newer snapshot.
     Snapshot(Snapshot),
+    /// Events are taken care of; the node forgets them.
+    EventsTaken {
+        /// Up to and including this sequence number.
+        through: u64,
+    },
+    /// Somebody watches.
+    Watch(Watch),
     /// A kind of a newer control plane.
     #[serde(other)]
     Unknown,
 }
 
 /// What a node has.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Report {
     /// The sender's [`LINK_VERSION`].
     pub version: u32,
@@ -204,6 +310,10 @@ pub struct Report {
     /// [`MAX_EVENTS_PER_REPORT`](crate::limits::MAX_EVENTS_PER_REPORT).
     #[serde(default)]
     pub events: Vec<Event>,
+    /// How its broadcasts are doing, where the node polls: over the socket they come by
+    /// themselves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub figures: Vec<InputFigures>,
 }
 
 /// The answer to a [`Report`].
@@ -233,31 +343,6 @@ pub struct Applied {
     pub unknown_wish: bool,
 }
 
-/// Something that happened at a node. Events are ordered by (instance, sequence), not by clocks,
-/// and are repeated until acknowledged.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-pub struct Event {
-    /// Counts up from 1 within an instance.
-    pub sequence: u64,
-    /// The live input.
-    pub input: InputUid,
-    /// The epoch under which the node held it.
-    pub epoch: u64,
-    /// What happened.
-    pub what: What,
-}
-
-/// What happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum What {
-    /// The broadcast is over: the node holds nothing of this epoch any more.
-    Ended,
-    /// An event of a newer node.
-    #[serde(other)]
-    Unknown,
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -274,15 +359,18 @@ mod tests {
             rev: 7,
             epoch: 2,
             owner: None,
+            oldest_key: 0,
             wish: Wish::Relay {
                 outputs: vec![WantedOutput {
                     uid: OUTPUT.parse().unwrap(),
                     enabled: true,
+                    retry: 0,
                     target: Target::Rtmp {
                         url: "rtmp://example.com/live".into(),
                         stream_key: Secret::new("hunter2"),
                     },
                 }],
+                settings: InputSettings::default(),
             },
         };
         let text = serde_json::to_string(&ToNode::Snapshot(snapshot.clone())).unwrap();
@@ -327,10 +415,11 @@ mod tests {
             ]},
         });
         let snapshot: Snapshot = serde_json::from_value(snapshot).unwrap();
-        let Wish::Relay { outputs } = snapshot.wish else {
+        let Wish::Relay { outputs, settings } = snapshot.wish else {
             panic!("not a relay wish");
         };
         assert_eq!(outputs[0].target, Target::Unknown);
+        assert_eq!(settings, InputSettings::default());
         let paused = json!({"state": "paused"});
         assert_eq!(
             serde_json::from_value::<Wish>(paused).unwrap(),

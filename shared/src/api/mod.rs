@@ -1,11 +1,19 @@
 //! The objects of the API, field names and formats as Cloudflare's.
 
+mod event;
+mod status;
+
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::id::{InputUid, OutputUid};
 use crate::secret::{self, Secret};
 use crate::time::Timestamp;
+
+pub use self::event::{ApiEvent, EventId, EventKind, InvalidEventId, OutputInEvent};
+pub use self::status::{
+    Configuration, CurrentStatus, InputError, InputState, InputStatus, OutputStatus, PastStatus,
+};
 
 /// A live input with its credentials: the answer to create and get.
 #[derive(Debug, Serialize)]
