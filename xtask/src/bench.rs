@@ -20,7 +20,7 @@ pub(crate) struct Arguments {
 
 /// Builds, then hands over to the package `bench`.
 pub(crate) fn run(place: &Place, arguments: &Arguments) -> Result<()> {
-    setup::ensure(place, Purpose::Test)?;
+    setup::ensure(place, Purpose::Demo)?;
     worker::build(place, Profile::Release)?;
     build::relay_node(place, Profile::Release)?;
     process::run(

@@ -10,6 +10,9 @@ use crate::process;
 /// Tells programs that `test` and `bench` start where this program is.
 pub(crate) const XTASK_VARIABLE: &str = "STREAM_CONNECT_XTASK";
 
+/// Debian's, whatever else is on `PATH`: the packages are built for its version.
+pub(crate) const DEBIAN_PYTHON: &str = "/usr/bin/python3";
+
 /// The folders that every command works with; all absolute.
 pub(crate) struct Place {
     /// The clone.
@@ -80,6 +83,36 @@ impl Place {
             .cache
             .join("npm")
             .join(digest.get(..16).unwrap_or_default()))
+    }
+
+    /// The committed list of Python packages, each with its hash.
+    pub(crate) fn python_lock(&self) -> PathBuf {
+        self.root.join("tests/requirements.txt")
+    }
+
+    /// The Python packages of that list: one folder per interpreter and content of the list; none
+    /// where there is no interpreter.
+    pub(crate) fn python_folder(&self) -> Result<Option<PathBuf>> {
+        if !Path::new(DEBIAN_PYTHON).is_file() {
+            return Ok(None);
+        }
+        let version = process::output(process::command(DEBIAN_PYTHON).arg("--version"))?;
+        let version = version.trim_start_matches("Python ");
+        let path = self.python_lock();
+        let lock = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
+        let digest = hex(&Sha256::digest(&lock));
+        let digest = digest.get(..16).unwrap_or_default();
+        Ok(Some(
+            self.cache
+                .join("python")
+                .join(format!("{version}-{digest}")),
+        ))
+    }
+
+    /// The interpreter that finds those packages.
+    pub(crate) fn python(&self) -> Result<Option<PathBuf>> {
+        let folder = self.python_folder()?;
+        Ok(folder.map(|folder| folder.join("bin/python")))
     }
 
     /// `PATH` with the folder of the pinned Node first.

@@ -70,7 +70,7 @@ pub(crate) fn run(place: &Place, arguments: &Arguments) -> Result<ExitCode> {
     let mut phases = Phases::default();
     if !build::is_built() {
         let purpose = if arguments.demo {
-            Purpose::Test
+            Purpose::Demo
         } else {
             Purpose::Run
         };

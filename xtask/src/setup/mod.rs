@@ -3,6 +3,7 @@
 
 mod debian;
 mod npm;
+mod python;
 pub(crate) mod tools;
 pub(crate) mod wasm;
 
@@ -19,7 +20,9 @@ use crate::time::readable;
 pub(crate) enum Purpose {
     /// Building the Worker and running it.
     Run,
-    /// The encoder and the servers of `dev --demo` and of the system tests.
+    /// The encoder and the servers of `dev --demo` and of `bench`.
+    Demo,
+    /// What the tests need besides: the Python packages.
     Test,
     /// What only `test --full` runs.
     FullTest,
@@ -87,8 +90,11 @@ fn steps(purpose: Purpose) -> Vec<Box<dyn Step>> {
         Box::new(npm::Packages),
         Box::new(npm::Link),
     ];
-    if purpose >= Purpose::Test {
+    if purpose >= Purpose::Demo {
         steps.push(Box::new(debian::ENCODER_AND_SERVERS));
+    }
+    if purpose >= Purpose::Test {
+        steps.push(Box::new(python::Packages));
     }
     if purpose >= Purpose::FullTest {
         steps.push(Box::new(debian::FULL_TEST));

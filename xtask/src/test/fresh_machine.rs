@@ -115,6 +115,7 @@ fn script(folder: &Path) -> Result<String> {
     );
     let reach = [
         "/etc/apt",
+        "/etc/pip.conf",
         "/etc/resolv.conf",
         "/etc/hosts",
         "/etc/ssl/certs/ca-certificates.crt",
