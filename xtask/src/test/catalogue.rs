@@ -17,6 +17,8 @@ pub(crate) enum Level {
     Native,
     /// The Worker in the Workers runtime.
     Worker,
+    /// The same, asked by Cloudflare's own clients and held against the API's description.
+    Client,
     /// Everything: Worker, relay node, encoders and servers.
     System,
     /// wrangler and the committed configuration.
@@ -31,6 +33,7 @@ impl Level {
         match self {
             Self::Native => "native",
             Self::Worker => "worker",
+            Self::Client => "client",
             Self::System => "system",
             Self::Deploy => "deploy",
             Self::Machine => "machine",
@@ -122,7 +125,13 @@ impl Catalogue {
         for package in &metadata.packages {
             package.read(&place.root, &metadata.packages, &mut tests)?;
         }
-        read_node_tests(&place.root, &mut tests)?;
+        for (folder, level) in [
+            ("tests/control", Level::Worker),
+            ("tests/sdk", Level::Client),
+            ("tests/contract", Level::Client),
+        ] {
+            read_script_tests(&place.root, folder, level, &mut tests)?;
+        }
         tests.push(Test::alone(Level::Deploy, "wrangler.toml::deploy_dry_run"));
         tests.push(Test::alone(
             Level::Machine,
@@ -315,28 +324,50 @@ fn rust_files(folder: &Path, others: &[&Path], files: &mut Vec<PathBuf>) -> Resu
     Ok(())
 }
 
-fn read_node_tests(root: &Path, tests: &mut Vec<Test>) -> Result<()> {
-    let folder = root.join("tests/control");
+/// The tests of a folder's scripts, for Node and for Python.
+fn read_script_tests(root: &Path, folder: &str, level: Level, tests: &mut Vec<Test>) -> Result<()> {
+    let folder = root.join(folder);
     if !folder.is_dir() {
         return Ok(());
     }
     for entry in fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))? {
         let file = entry?.path();
-        if !file.to_string_lossy().ends_with(".test.mjs") {
-            continue;
-        }
-        let text = fs::read_to_string(&file)?;
         let relative = file.strip_prefix(root).unwrap_or(&file).to_path_buf();
-        for name in node_tests(&text) {
+        let names = match Script::of(&file) {
+            Some(Script::Node) => node_tests(&fs::read_to_string(&file)?),
+            Some(Script::Python) => python_tests(&fs::read_to_string(&file)?),
+            None => continue,
+        };
+        for name in names {
             tests.push(Test {
                 path: format!("{}::{name}", relative.display()),
                 name,
                 file: Some(relative.clone()),
-                ..Test::alone(Level::Worker, "")
+                ..Test::alone(level, "")
             });
         }
     }
     Ok(())
+}
+
+/// Who runs a file of tests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Script {
+    /// Node's own test runner.
+    Node,
+    /// pytest.
+    Python,
+}
+
+impl Script {
+    /// By the names that the two runners look for.
+    pub(crate) fn of(file: &Path) -> Option<Self> {
+        let name = file.file_name()?.to_str()?;
+        if name.ends_with(".test.mjs") {
+            return Some(Self::Node);
+        }
+        (name.starts_with("test_") && name.ends_with(".py")).then_some(Self::Python)
+    }
 }
 
 /// The names given to `test(…)` and `it(…)` in a file.
@@ -351,6 +382,15 @@ fn node_tests(text: &str) -> Vec<String> {
             .next()
             .filter(|quote| "\"'`".contains(*quote))?;
         Some(rest.get(1..)?.split_once(quote)?.0.to_owned())
+    };
+    text.lines().filter_map(name).collect()
+}
+
+/// The functions of a file that pytest takes for tests.
+fn python_tests(text: &str) -> Vec<String> {
+    let name = |line: &str| {
+        let (name, _) = line.strip_prefix("def ")?.split_once('(')?;
+        name.starts_with("test_").then(|| name.to_owned())
     };
     text.lines().filter_map(name).collect()
 }
@@ -394,5 +434,19 @@ mod tests {
     fn node_tests_are_found_by_their_names() {
         let text = "import test from \"node:test\";\ntest(\"creates an input\", async () => {\n  it('says so', x);\n";
         assert_eq!(node_tests(text), ["creates an input", "says so"]);
+    }
+
+    #[test]
+    fn python_tests_are_found_by_their_names() {
+        let text = "def helper():\n    def test_inner():\n\n\ndef test_create(client):\n    pass\n";
+        assert_eq!(python_tests(text), ["test_create"]);
+        for (name, script) in [
+            ("tests/sdk/test_inputs.py", Some(Script::Python)),
+            ("tests/sdk/inputs.test.mjs", Some(Script::Node)),
+            ("tests/sdk/conftest.py", None),
+            ("tests/sdk/serve.mjs", None),
+        ] {
+            assert_eq!(Script::of(Path::new(name)), script, "{name}");
+        }
     }
 }

@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
-use self::catalogue::{Catalogue, Level, Target, Test};
+use self::catalogue::{Catalogue, Level, Script, Target, Test};
 use self::report::{Counts, Report};
 use crate::build::{self, BUILT_VARIABLE, Profile};
 use crate::place::{Place, XTASK_VARIABLE};
@@ -24,6 +24,9 @@ const SYSTEM_PACKAGE: &str = "system-tests";
 
 /// Tells tests of the Worker where the relay node's program is: those whose text names it start it.
 const RELAY_NODE_VARIABLE: &str = "STREAM_CONNECT_RELAY_NODE";
+
+/// Tells tests that can look more or less closely to look as closely as they can.
+const FULL_VARIABLE: &str = "STREAM_CONNECT_FULL";
 
 /// Arguments of `cargo xtask test`.
 #[derive(clap::Args)]
@@ -93,12 +96,14 @@ struct Program {
 impl Run<'_> {
     fn phases(&mut self) -> Result<()> {
         let (place, full) = (self.place, self.arguments.full);
-        let needs_worker =
-            self.has(Level::Worker) || self.has(Level::System) || self.has(Level::Deploy);
+        let of_worker = [Level::Worker, Level::Client, Level::System, Level::Deploy];
+        let needs_worker = of_worker.iter().any(|level| self.has(*level));
         let purpose = if full {
             Purpose::FullTest
-        } else if self.needs_relay_node()? {
+        } else if self.has(Level::Client) {
             Purpose::Test
+        } else if self.needs_relay_node()? {
+            Purpose::Demo
         } else {
             Purpose::Run
         };
@@ -126,9 +131,16 @@ impl Run<'_> {
             self.report
                 .phase("examples in the documentation", || libtest(command))?;
         }
-        if self.has(Level::Worker) {
-            let command = self.node_command()?;
+        if let Some(command) = self.node_command(Level::Worker)? {
             self.report.phase("worker tests", || node(command))?;
+        }
+        if let Some(command) = self.node_command(Level::Client)? {
+            self.report
+                .phase("client tests (TypeScript)", || node(command))?;
+        }
+        if let Some(command) = self.python_command()? {
+            self.report
+                .phase("client tests (Python)", || pytest(command))?;
         }
         if self.has(Level::Deploy) {
             let command = dry_run_command(place)?;
@@ -255,7 +267,8 @@ impl Run<'_> {
         (!names.is_empty()).then(|| [vec!["--exact".to_owned()], names].concat())
     }
 
-    fn node_command(&self) -> Result<Command> {
+    /// The chosen tests of a level that Node runs.
+    fn node_command(&self, level: Level) -> Result<Option<Command>> {
         let mut node = process::command("node");
         for_parts(&mut node, self.place);
         node.env(
@@ -264,12 +277,11 @@ impl Run<'_> {
         );
         // Each file starts runtimes of its own, and two of them fill two cores.
         node.args(["--test", "--test-reporter=spec", "--test-concurrency=2"]);
-        let tests = self
-            .catalogue
-            .tests
-            .iter()
-            .filter(|test| test.level == Level::Worker);
-        let files: BTreeSet<_> = tests.clone().filter_map(|test| test.file.clone()).collect();
+        let tests = self.scripts(level, Script::Node);
+        let files: BTreeSet<_> = tests.iter().filter_map(|test| test.file.clone()).collect();
+        if files.is_empty() {
+            return Ok(None);
+        }
         if let Some(name) = &self.arguments.name
             && files
                 .iter()
@@ -282,7 +294,39 @@ impl Run<'_> {
         node.args(files)
             .env("PATH", self.place.path_with_node()?)
             .current_dir(&self.place.root);
-        Ok(node)
+        Ok(Some(node))
+    }
+
+    /// The chosen tests that pytest runs, beside one control plane for all of them.
+    fn python_command(&self) -> Result<Option<Command>> {
+        let tests = self.scripts(Level::Client, Script::Python);
+        if tests.is_empty() {
+            return Ok(None);
+        }
+        let python = self.place.python()?;
+        let python = python.context("the Python packages are not there")?;
+        let mut node = process::command("node");
+        for_parts(&mut node, self.place);
+        node.arg("tests/sdk/serve.mjs")
+            .arg(python)
+            // Nothing is written beside the sources: neither bytecode nor pytest's cache.
+            .args(["-B", "-m", "pytest", "-p", "no:cacheprovider", "--quiet"])
+            .args(["--color=no", "--durations=5"])
+            .args(tests.iter().map(|test| test.path.as_str()));
+        if self.arguments.full {
+            node.env(FULL_VARIABLE, "1");
+        }
+        node.env("PATH", self.place.path_with_node()?)
+            .current_dir(&self.place.root);
+        Ok(Some(node))
+    }
+
+    fn scripts(&self, level: Level, script: Script) -> Vec<&Test> {
+        let is_chosen = |test: &&Test| {
+            let by = test.file.as_deref().and_then(Script::of);
+            test.level == level && by == Some(script)
+        };
+        self.catalogue.tests.iter().filter(is_chosen).collect()
     }
 }
 
@@ -359,6 +403,15 @@ fn node(mut command: Command) -> Result<Counts> {
     let status = process::lines(command.stdout(Stdio::piped()), |line| {
         println!("{line}");
         counts += Counts::of_node(line).unwrap_or_default();
+    })?;
+    Ok(counts.with(status.success()))
+}
+
+fn pytest(mut command: Command) -> Result<Counts> {
+    let mut counts = Counts::default();
+    let status = process::lines(command.stdout(Stdio::piped()), |line| {
+        println!("{line}");
+        counts += Counts::of_pytest(line).unwrap_or_default();
     })?;
     Ok(counts.with(status.success()))
 }

@@ -57,6 +57,26 @@ impl Counts {
         Some(counts)
     }
 
+    /// What a line of pytest adds: the last one, `3 passed, 1 failed in 2.51s`.
+    pub(crate) fn of_pytest(line: &str) -> Option<Self> {
+        let (counts, time) = line.rsplit_once(" in ")?;
+        if !time.starts_with(|first: char| first.is_ascii_digit()) {
+            return None;
+        }
+        let mut sum = Self::default();
+        for part in counts.split(", ") {
+            let (count, word) = part.split_once(' ')?;
+            let count: u64 = count.parse().ok()?;
+            match word {
+                "passed" | "xpassed" => sum.passed += count,
+                "failed" | "error" | "errors" => sum.failed += count,
+                "skipped" | "xfailed" => sum.skipped += count,
+                _ => {}
+            }
+        }
+        Some(sum)
+    }
+
     /// With a failure more if the program failed and no test of it did: it broke down.
     pub(crate) fn with(mut self, success: bool) -> Self {
         if !success && self.failed == 0 {
@@ -172,6 +192,28 @@ mod tests {
         );
         assert_eq!(Counts::of_node("ℹ suites 4"), None);
         assert_eq!(Counts::of_node("✔ pass 4"), None);
+    }
+
+    #[test]
+    fn outcomes_are_read_from_pytest() {
+        assert_eq!(
+            Counts::of_pytest(
+                "1 failed, 12 passed, 2 skipped, 3 warnings, 1 error in 61.20s (0:01:01)"
+            ),
+            Some(Counts {
+                passed: 12,
+                failed: 2,
+                skipped: 2
+            })
+        );
+        for other in [
+            "....F [100%]",
+            "0.40s call tests/sdk/test_inputs.py::test_create",
+            "no tests ran in 0.01s",
+            "3 things happened in the test",
+        ] {
+            assert_eq!(Counts::of_pytest(other), None, "{other}");
+        }
     }
 
     #[test]
