@@ -6,7 +6,7 @@ use control_core::route::Access;
 use control_core::sql::{Results, token_by_hash};
 use worker::{Context, Env, Headers, Result};
 
-use crate::{d1, log};
+use crate::{clock, d1, log};
 
 /// Finds the token of the request and checks that it may take the route.
 pub(crate) async fn authenticate(
@@ -25,13 +25,13 @@ pub(crate) async fn authenticate(
     };
     let hash = TokenHash::of(&credentials.token()?);
     if let Some(record) = cached(env, &hash).await {
-        return authorize(Some(record), access);
+        return authorize(Some(record), access, clock::now());
     }
     let record = stored(env, &hash).await?;
     if let Some(record) = &record {
         cache(env, context, &hash, record);
     }
-    authorize(record, access)
+    authorize(record, access, clock::now())
 }
 
 /// Without KV the answer is D1's alone: slower, and as right.

@@ -73,6 +73,7 @@ pub(crate) async fn read(
         token: caller.token.clone(),
         account: caller.account,
         input,
+        now: clock::now(),
     };
     let results = d1::batch(caller.env, &read.batch()).await;
     let results = results.map_err(log::unavailable("reading a live input"))?;

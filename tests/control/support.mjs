@@ -3,6 +3,7 @@
 // The Worker is the one that `cargo xtask build-worker` left in control-worker/build; accounts and
 // tokens are rows that the test inserts, as an operator would.
 
+import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -11,7 +12,17 @@ import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
 import { createTestHarness } from "wrangler";
 
-const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+/** The permissions of tokens, and their numbers in the database. */
+export const PERMISSIONS = {
+  "Stream Read": 1,
+  "Stream Write": 2,
+  "Account API Tokens Read": 4,
+  "Account API Tokens Write": 8,
+  "Notifications Read": 16,
+  "Notifications Write": 32,
+};
+
+export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const TEMPORARY = tmpdir();
 
 /** Starts a control plane with one account, its API token and a relay token. */
@@ -61,15 +72,19 @@ class Control {
     return id;
   }
 
-  /** A token of an account, or, where that is null, a relay node's. */
-  async addToken({ account }) {
+  /**
+   * A token of an account with all permissions, or those named; or, where the account is null, a
+   * relay node's.
+   */
+  async addToken({ account, permissions = Object.keys(PERMISSIONS) }) {
     const token = `sct_${randomBytes(32).toString("hex")}`;
     await this.sql(
-      "INSERT INTO tokens (id, hash, account_id, kind, name, created) VALUES (?, ?, ?, ?, 'test', 0)",
+      "INSERT INTO tokens (id, hash, account_id, kind, name, created, permissions) VALUES (?, ?, ?, ?, 'test', 0, ?)",
       hexId(),
       hashed(token),
       account,
       account === null ? "relay" : "api",
+      account === null ? 0 : permissions.reduce((set, name) => set + PERMISSIONS[name], 0),
     );
     return token;
   }
@@ -115,16 +130,17 @@ class Control {
     });
   }
 
-  /** The answer of an end point under the account's `/stream`, taken apart. */
-  async api(method, path, options = {}) {
-    const account = options.account ?? this.account;
-    const answer = await this.request(
-      method,
-      `/client/v4/accounts/${account}/stream${path}`,
-      options,
-    );
+  /** The answer of any end point, taken apart. */
+  async ask(method, path, options = {}) {
+    const answer = await this.request(method, path, options);
     const text = await answer.text();
     return { status: answer.status, headers: answer.headers, text, json: JSON.parse(text) };
+  }
+
+  /** The answer of an end point under the account's `/stream`. */
+  async api(method, path, options = {}) {
+    const account = options.account ?? this.account;
+    return this.ask(method, `/client/v4/accounts/${account}/stream${path}`, options);
   }
 
   async createInput(body = { meta: { name: "test" } }) {
@@ -296,6 +312,18 @@ export async function eventually(what, condition) {
   }
 }
 
+/** That an answer is a refusal in the envelope, with this status and code. */
+export function assertRefused(answer, status, code) {
+  assert.equal(answer.status, status, answer.text);
+  assert.match(answer.headers.get("content-type"), /^application\/json/);
+  assert.deepEqual(Object.keys(answer.json).sort(), ["errors", "messages", "result", "success"]);
+  assert.equal(answer.json.success, false);
+  assert.equal(answer.json.result, null);
+  assert.equal(answer.json.errors.length, 1);
+  assert.equal(answer.json.errors[0].code, code, answer.text);
+  assert.ok(answer.json.errors[0].message.length > 10, answer.text);
+}
+
 export function expectResult(answer) {
   if (answer.status !== 200 || !answer.json.success) throw new Error(answer.text);
   return answer.json.result;
@@ -311,7 +339,8 @@ export function secret() {
   return `live_${randomBytes(12).toString("hex")}`;
 }
 
-function hashed(token) {
+/** What the database keeps of a token. */
+export function hashed(token) {
   return createHash("sha256").update(token).digest("hex");
 }
 

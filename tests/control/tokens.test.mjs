@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { hexId, startControl } from "./support.mjs";
+import { hashed, hexId, startControl } from "./support.mjs";
 
 let control;
 before(async () => (control = await startControl()));
@@ -48,28 +48,48 @@ test("a token revoked before its first use is unknown", async () => {
   assert.equal(answer.json.errors[0].code, 9109);
 });
 
+test("a token that lost a permission can no longer use it", async () => {
+  const token = await control.addToken({ account: control.account });
+  const input = await control.createInput();
+  await control.api("GET", "/live_inputs", { token });
+  await control.remembers(token);
+  await control.sql("UPDATE tokens SET permissions = 1 WHERE hash = ?", hashed(token));
+  const before = await control.rows();
+  const answer = await control.api("PUT", `/live_inputs/${input.uid}`, {
+    token,
+    body: { enabled: false },
+  });
+  assert.equal(answer.status, 403, answer.text);
+  assert.equal(await control.rows(), before);
+  const read = await control.api("GET", `/live_inputs/${input.uid}`, { token });
+  assert.equal(read.status, 200, read.text);
+});
+
+test("a token has its time", async () => {
+  const hour = 3_600_000_000;
+  const now = Date.now() * 1000;
+  for (const [what, status] of [
+    [`not_before = ${now + hour}`, 403],
+    [`expires = ${now - hour}`, 403],
+    [`not_before = ${now - hour}, expires = ${now + hour}`, 200],
+  ]) {
+    const token = await control.addToken({ account: control.account });
+    await control.sql(`UPDATE tokens SET ${what} WHERE hash = ?`, hashed(token));
+    // Twice: from the database, and as it is remembered.
+    for (let i = 0; i < 2; i++) {
+      const answer = await control.api("GET", "/live_inputs", { token });
+      assert.equal(answer.status, status, `${what}: ${answer.text}`);
+      if (status !== 200) assert.equal(answer.json.errors[0].code, 9109);
+      await control.remembers(token);
+    }
+  }
+});
+
 test("a token made after it was tried is known at once", async () => {
   const answer = await control.api("GET", "/live_inputs", { token: "y".repeat(40) });
   assert.equal(answer.status, 403);
   const token = await control.addToken({ account: control.account });
   assert.equal((await control.api("GET", "/live_inputs", { token })).status, 200);
-});
-
-test("an API token is nothing to the relay's end points", async () => {
-  const input = await control.createInput();
-  const node = "fra-1";
-  const report = { version: 1, instance: hexId(), revs: {} };
-  for (const [token, status] of [
-    [control.token, 403],
-    ["z".repeat(40), 403],
-    [null, 400],
-  ]) {
-    const key = input.rtmps.streamKey;
-    assert.equal((await control.publish(node, hexId(), key, token)).status, status);
-    assert.equal((await control.poll(node, report, token)).status, status);
-    const answer = await control.request("GET", `/relay/v1/nodes/${node}/link`, { token });
-    assert.equal(answer.status, status);
-  }
 });
 
 test("a revoked relay token publishes nothing", async () => {

@@ -5,6 +5,9 @@ use anyhow::Result;
 use crate::secrets::{Secret, Seed};
 use crate::time::now_micros;
 
+/// What the column `tokens.permissions` holds for a token that may do everything.
+const ALL_PERMISSIONS: u32 = 63;
+
 /// Arguments of `cargo xtask account`.
 #[derive(clap::Args)]
 pub(crate) struct AccountArguments {
@@ -86,14 +89,18 @@ fn insert_account(id: &str, name: &str) -> String {
 
 /// A token without an account is a relay node's.
 fn insert_token(id: &str, token: &Secret, account: Option<&str>, name: &str) -> String {
-    let kind = if account.is_some() { "api" } else { "relay" };
+    let (kind, permissions) = match account {
+        Some(_) => ("api", ALL_PERMISSIONS),
+        None => ("relay", 0),
+    };
     let account = account.map_or_else(|| "NULL".to_owned(), sql_quoted);
     format!(
-        "INSERT OR IGNORE INTO tokens (id, hash, account_id, kind, name, created) \
-         VALUES ('{id}', '{}', {account}, '{kind}', {}, {});",
+        "INSERT OR IGNORE INTO tokens \
+         (id, hash, account_id, kind, name, created, modified, permissions) \
+         VALUES ('{id}', '{}', {account}, '{kind}', {}, {now}, {now}, {permissions});",
         token.hash(),
         sql_quoted(name),
-        now_micros()
+        now = now_micros()
     )
 }
 

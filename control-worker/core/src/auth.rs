@@ -7,9 +7,12 @@ use sha2::{Digest, Sha256};
 use shared::envelope::{Notice, code};
 use shared::id::AccountId;
 use shared::secret::Secret;
+use shared::time::Timestamp;
 
 use crate::failure::Failure;
+use crate::permission::Permissions;
 use crate::route::Access;
+use crate::sql::optional_micros;
 
 /// Shortest token. Cloudflare's Terraform provider refuses shorter ones before it asks us.
 pub const MIN_TOKEN_BYTES: usize = 40;
@@ -112,6 +115,14 @@ pub struct TokenRecord {
     pub account: Option<AccountId>,
     /// What it is for.
     pub kind: TokenKind,
+    /// What it may do; relay tokens have no permission, and need none for the link.
+    pub permissions: Permissions,
+    /// From when on it is good; from its creation where there is none.
+    #[serde(with = "optional_micros")]
+    pub not_before: Option<Timestamp>,
+    /// When it is no longer good; it does not expire where there is none.
+    #[serde(with = "optional_micros")]
+    pub expires: Option<Timestamp>,
 }
 
 impl TokenRecord {
@@ -141,21 +152,37 @@ pub enum TokenKind {
     Relay,
 }
 
-/// Decides whether the token that was found (none: unknown or revoked) may do what the route asks
-/// for. Not for [`Access::Anybody`], which needs no token.
+/// Decides whether the token that was found (none: unknown or taken away) may do what the route
+/// asks for. Not for [`Access::Anybody`], which needs no token.
 ///
 /// # Errors
 ///
-/// 403/9109 for no token; 403/10000 for one of another account or another use.
-pub fn authorize(token: Option<TokenRecord>, access: Access) -> Result<TokenId, Failure> {
+/// 403/9109 for no token, or one outside its time; 403/10000 for one of another account or another
+/// use, or without the permission.
+pub fn authorize(
+    token: Option<TokenRecord>,
+    access: Access,
+    now: Timestamp,
+) -> Result<TokenId, Failure> {
     let token = token.ok_or_else(Failure::invalid_token)?;
-    let allowed = match access {
-        Access::Account(account) => token.kind == TokenKind::Api && token.account == Some(account),
-        Access::Anybody => true,
-        Access::Relay => token.kind == TokenKind::Relay,
-    };
-    if !allowed {
-        return Err(Failure::forbidden());
+    if token.not_before.is_some_and(|time| now < time) {
+        return Err(Failure::token_not_yet_valid());
+    }
+    if token.expires.is_some_and(|time| now >= time) {
+        return Err(Failure::token_expired());
+    }
+    match access {
+        Access::Account(account, permission) => {
+            if token.kind != TokenKind::Api || token.account != Some(account) {
+                return Err(Failure::forbidden());
+            }
+            if !token.permissions.allow(permission) {
+                return Err(Failure::lacks_permission(permission));
+            }
+        }
+        Access::Anybody => {}
+        Access::Relay if token.kind == TokenKind::Relay => {}
+        Access::Relay => return Err(Failure::forbidden()),
     }
     Ok(token.id)
 }
@@ -195,6 +222,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::permission::Permission;
 
     const TOKEN: &str = "0123456789abcdefghijABCDEFGHIJ-_01234567";
 
@@ -290,6 +318,9 @@ mod tests {
             id: TokenId("t1".into()),
             account: Some(AccountId::from_random([1; 16])),
             kind: TokenKind::Api,
+            permissions: Permissions::all(),
+            not_before: None,
+            expires: Some(Timestamp::from_micros(2)),
         };
         assert_eq!(TokenRecord::from_cache(&record.to_cache()), Some(record));
         for other in [
@@ -297,42 +328,111 @@ mod tests {
             "null",
             "{}",
             r#"{"id":"a","account_id":null,"kind":"x"}"#,
+            // What the version before permissions kept.
+            r#"{"id":"a","account_id":null,"kind":"relay"}"#,
         ] {
             assert_eq!(TokenRecord::from_cache(other), None, "{other}");
+        }
+    }
+
+    const NOW: i64 = 1_764_551_330_722_170;
+
+    /// An API token of the account, without permissions.
+    fn token(account: AccountId) -> TokenRecord {
+        TokenRecord {
+            id: TokenId("t".into()),
+            account: Some(account),
+            kind: TokenKind::Api,
+            permissions: Permissions::default(),
+            not_before: None,
+            expires: None,
+        }
+    }
+
+    fn outcome(token: Option<&TokenRecord>, access: Access) -> String {
+        match authorize(token.cloned(), access, Timestamp::from_micros(NOW)) {
+            Ok(id) => id.0,
+            Err(failure) => failure.to_string(),
         }
     }
 
     #[test]
     fn a_token_serves_its_account_and_use_only() {
         let [mine, other] = [1, 2].map(|n| AccountId::from_random([n; 16]));
-        let record = |account, kind| {
-            Some(TokenRecord {
-                id: TokenId("t".into()),
-                account,
-                kind,
-            })
+        let api = TokenRecord {
+            permissions: Permissions::all(),
+            ..token(mine)
         };
-        let outcome = |token, access| match authorize(token, access) {
-            Ok(id) => id.0,
-            Err(failure) => failure.to_string(),
+        // A damaged row must not open anything: no relay token has an account or permissions.
+        let damaged = TokenRecord {
+            kind: TokenKind::Relay,
+            ..api.clone()
         };
-        use TokenKind::{Api, Relay};
+        let relay = TokenRecord {
+            account: None,
+            permissions: Permissions::default(),
+            ..damaged.clone()
+        };
+        let without = TokenRecord {
+            account: None,
+            ..api.clone()
+        };
+        let account = |account| Access::Account(account, Permission::StreamRead);
         for (token, access, expected) in [
-            (None, Access::Account(mine), "403/9109"),
+            (None, account(mine), "403/9109"),
             (None, Access::Relay, "403/9109"),
-            (record(Some(mine), Api), Access::Account(mine), "t"),
-            (record(Some(mine), Api), Access::Account(other), "403/10000"),
-            (record(Some(mine), Api), Access::Relay, "403/10000"),
-            (record(None, Api), Access::Account(mine), "403/10000"),
-            (record(None, Relay), Access::Relay, "t"),
-            (record(None, Relay), Access::Account(mine), "403/10000"),
-            (
-                record(Some(mine), Relay),
-                Access::Account(mine),
-                "403/10000",
-            ),
+            (Some(&api), account(mine), "t"),
+            (Some(&api), account(other), "403/10000"),
+            (Some(&api), Access::Relay, "403/10000"),
+            (Some(&without), account(mine), "403/10000"),
+            (Some(&relay), Access::Relay, "t"),
+            (Some(&relay), account(mine), "403/10000"),
+            (Some(&damaged), account(mine), "403/10000"),
         ] {
-            assert_eq!(outcome(token, access), expected);
+            assert_eq!(outcome(token, access), expected, "{token:?}");
+        }
+    }
+
+    #[test]
+    fn a_token_needs_the_permission() {
+        let mine = AccountId::from_random([1; 16]);
+        for has in Permission::ALL {
+            let permissions: Permissions = [has].into_iter().collect();
+            let token = TokenRecord {
+                permissions,
+                ..token(mine)
+            };
+            for needs in Permission::ALL {
+                let expected = if permissions.allow(needs) {
+                    "t"
+                } else {
+                    "403/10000"
+                };
+                let access = Access::Account(mine, needs);
+                assert_eq!(outcome(Some(&token), access), expected, "{has}: {needs}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_token_has_its_time() {
+        let mine = AccountId::from_random([1; 16]);
+        let at = |micros| Some(Timestamp::from_micros(micros));
+        for (not_before, expires, expected) in [
+            (at(NOW), None, "t"),
+            (at(NOW + 1), None, "403/9109"),
+            (None, at(NOW + 1), "t"),
+            (None, at(NOW), "403/9109"),
+            (at(NOW), at(NOW + 1), "t"),
+        ] {
+            let token = TokenRecord {
+                permissions: Permissions::all(),
+                not_before,
+                expires,
+                ..token(mine)
+            };
+            let access = Access::Account(mine, Permission::StreamWrite);
+            assert_eq!(outcome(Some(&token), access), expected);
         }
     }
 }

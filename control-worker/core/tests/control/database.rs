@@ -1,8 +1,12 @@
 //! A database with the migrations applied, one account, and a token of each kind.
 
+use std::fs;
+use std::path::Path;
+
 use control_core::auth::TokenId;
 use control_core::change::{Change, ChangeRequest, Limits, Outcome};
 use control_core::keys::{Keyring, Place};
+use control_core::permission::Permissions;
 use control_core::sql::{Param, Results, RowError, Statement};
 use rusqlite::types::{Value as Sql, ValueRef};
 use rusqlite::{Connection, params_from_iter};
@@ -26,13 +30,14 @@ impl Database {
         connection
             .execute_batch("PRAGMA foreign_keys = ON")
             .unwrap();
-        connection
-            .execute_batch(include_str!("../../../migrations/0001_live_inputs.sql"))
-            .unwrap();
+        for migration in migrations() {
+            connection.execute_batch(&migration).unwrap();
+        }
         let database = Self { connection };
         database.add_account(account(), API_TOKEN);
         database.execute(&format!(
-            "INSERT INTO tokens VALUES ('{RELAY_TOKEN}', 'hash of relay', NULL, 'relay', '', 0, NULL)"
+            "INSERT INTO tokens (id, hash, kind, name, created)
+            VALUES ('{RELAY_TOKEN}', 'hash of relay', 'relay', '', 0)"
         ));
         database
     }
@@ -40,7 +45,9 @@ impl Database {
     pub(crate) fn add_account(&self, account: AccountId, token: &str) {
         self.execute(&format!(
             "INSERT INTO accounts VALUES ('{account}', '', 0);
-            INSERT INTO tokens VALUES ('{token}', 'hash of {token}', '{account}', 'api', '', 0, NULL)"
+            INSERT INTO tokens (id, hash, account_id, kind, name, created, permissions)
+            VALUES ('{token}', 'hash of {token}', '{account}', 'api', '', 0, {all})",
+            all = Permissions::all().bits(),
         ));
     }
 
@@ -124,6 +131,18 @@ impl Database {
     }
 }
 
+/// The text of every migration, in order.
+fn migrations() -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../migrations");
+    let files = fs::read_dir(folder).unwrap();
+    let mut files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+    files.sort();
+    files
+        .iter()
+        .map(|file| fs::read_to_string(file).unwrap())
+        .collect()
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Rows(pub(crate) Vec<Vec<Value>>);
 
@@ -135,6 +154,11 @@ impl Results for Rows {
             .map(|row| serde_json::from_value(row.clone()).map_err(|_| wrong))
             .collect()
     }
+}
+
+/// When every change of these tests is made, unless one says otherwise.
+pub(crate) fn now() -> Timestamp {
+    Timestamp::from_micros(1_764_551_330_722_170)
 }
 
 pub(crate) fn account() -> AccountId {
@@ -162,7 +186,7 @@ pub(crate) fn request(n: u8, change: Change) -> ChangeRequest {
         token: TokenId(API_TOKEN.into()),
         account: account(),
         input: input(n),
-        now: Timestamp::from_micros(1_764_551_330_722_170),
+        now: now(),
         limits: Limits::default(),
         change,
     }

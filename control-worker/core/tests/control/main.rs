@@ -5,6 +5,8 @@ mod changes;
 #[cfg(test)]
 mod database;
 #[cfg(test)]
+mod end_points;
+#[cfg(test)]
 mod examples;
 #[cfg(test)]
 mod live_input;

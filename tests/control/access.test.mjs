@@ -1,0 +1,103 @@
+// Who may take which end point: each of those that the Worker serves, tried with every token that
+// must not open it. The list is the one that the core's tests hold against its routes.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { after, before, test } from "node:test";
+import { assertRefused, hexId, PERMISSIONS, ROOT, startControl } from "./support.mjs";
+
+const END_POINTS = JSON.parse(
+  readFileSync(`${ROOT}/control-worker/core/src/route/end_points.json`, "utf8"),
+);
+
+/** Bodies of the end points that look for what the path names only after the body is good. */
+const BODIES = {
+  "POST /accounts/:account/stream/live_inputs/:input/outputs": {
+    url: "rtmp://a.example.com/live",
+    streamKey: "k",
+  },
+};
+
+let control, other, ids, tokens;
+before(async () => {
+  control = await startControl();
+  other = await control.addAccount();
+  const input = await control.createInput();
+  const output = await control.createOutput(input.uid);
+  ids = { account: control.account, input: input.uid, output: output.uid, node: "fra-1" };
+  tokens = { stranger: await control.addToken({ account: other }) };
+  for (const name of Object.keys(PERMISSIONS)) {
+    const permissions = Object.keys(PERMISSIONS).filter((one) => !grants(one, name));
+    tokens[name] = await control.addToken({ account: control.account, permissions });
+  }
+});
+after(() => control.close());
+
+/** Whether a token with one permission may do what needs the other: who may write may read. */
+function grants(has, needs) {
+  return has === needs || has === needs.replace("Read", "Write");
+}
+
+function fill(template, replaced = {}) {
+  const path = template.replace(/:(\w+)/g, (_, name) => {
+    const id = { ...ids, ...replaced }[name];
+    assert.ok(id, `no example of :${name}: add one to \`ids\``);
+    return id;
+  });
+  return path.startsWith("/accounts/") ? `/client/v4${path}` : path;
+}
+
+async function refused(method, template, token, status, code, replaced) {
+  const before = await control.rows();
+  const body = method === "GET" ? undefined : (BODIES[`${method} ${template}`] ?? {});
+  const answer = await control.ask(method, fill(template, replaced), { token, body });
+  assertRefused(answer, status, code);
+  assert.equal(await control.rows(), before);
+}
+
+for (const [method, template, who] of END_POINTS) {
+  if (who === "anybody") continue;
+  test(`${method} ${template}`, async (t) => {
+    const refusal = (name, token, status, code) =>
+      t.test(name, () => refused(method, template, token, status, code));
+    await refusal("no credentials", null, 400, 9106);
+    await refusal("an unknown token", "x".repeat(40), 403, 9109);
+    if (who === "relay") {
+      await refusal("an account's token", control.token, 403, 10000);
+      return;
+    }
+    await refusal("another account's token", tokens.stranger, 403, 10000);
+    await refusal("a relay node's token", control.relayToken, 403, 10000);
+    await refusal(`without ${who}`, tokens[who], 403, 10000);
+    if (template.split(":").length > 2) {
+      await t.test("what belongs to another account does not exist", () =>
+        refused(method, template, tokens.stranger, 404, 10003, { account: other }),
+      );
+    }
+  });
+}
+
+test("each permission opens what it is for", async () => {
+  for (const [method, template, who] of END_POINTS) {
+    if (!(who in PERMISSIONS) || method !== "GET") continue;
+    for (const name of Object.keys(PERMISSIONS).filter((one) => grants(one, who))) {
+      const token = await control.addToken({ account: control.account, permissions: [name] });
+      const answer = await control.ask(method, fill(template), { token });
+      assert.equal(answer.status, 200, `${method} ${template} with ${name}: ${answer.text}`);
+    }
+  }
+});
+
+test("a token that may read sees stream keys", async () => {
+  const token = await control.addToken({ account: control.account, permissions: ["Stream Read"] });
+  const input = await control.createInput();
+  const read = await control.api("GET", `/live_inputs/${input.uid}`, { token });
+  assert.deepEqual(read.json.result, input);
+});
+
+test("an account's end points are nothing without one", async () => {
+  const unknown = hexId();
+  await refused("GET", "/accounts/:account/stream/live_inputs", control.token, 403, 10000, {
+    account: unknown,
+  });
+});
