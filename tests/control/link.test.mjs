@@ -51,8 +51,8 @@ test("publishing", async (t) => {
     assert.equal(json.snapshot.wish.state, "relay");
     const target = ({ url, streamKey }) => ({ kind: "rtmp", url, stream_key: streamKey });
     assert.deepEqual(json.snapshot.wish.outputs, [
-      { uid: wanted.uid, enabled: true, target: target(wanted) },
-      { uid: off.uid, enabled: false, target: target(off) },
+      { uid: wanted.uid, enabled: true, retry: 0, target: target(wanted) },
+      { uid: off.uid, enabled: false, retry: 0, target: target(off) },
     ]);
   });
 
