@@ -14,6 +14,7 @@ mod live_input;
 mod live_inputs;
 mod log;
 mod object;
+mod object_sql;
 mod outputs;
 mod random;
 mod relay;
@@ -21,6 +22,8 @@ mod relay;
 mod relay_node;
 mod settings;
 mod stream;
+#[expect(missing_docs, reason = "`durable_object` makes methods without")]
+mod webhook;
 
 use control_core::auth::TokenId;
 use control_core::failure::Failure;
@@ -31,6 +34,7 @@ use worker::{Context, Env, Request, Response, Result, event};
 
 pub use live_input::LiveInput;
 pub use relay_node::RelayNode;
+pub use webhook::Webhook;
 
 /// Answers a request of an API client or of a relay node.
 #[event(fetch)]

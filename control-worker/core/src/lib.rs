@@ -4,8 +4,8 @@
 //! request means what and who may make it ([`route`], [`auth`], [`permission`], [`request`]), what is asked of the database and what
 //! its answers mean ([`sql`], [`change`]), how a live input's object keeps every change whole
 //! ([`live_input`]), what a node is told and when it is told again ([`snapshot`], [`node_link`]),
-//! and what the client reads ([`answer`], [`failure`]). Time, randomness and all effects come
-//! from the caller.
+//! what receivers are told of it all ([`webhook`]), and what the client reads ([`answer`],
+//! [`failure`]). Time, randomness and all effects come from the caller.
 
 pub mod answer;
 pub mod auth;
@@ -20,3 +20,4 @@ pub mod request;
 pub mod route;
 pub mod snapshot;
 pub mod sql;
+pub mod webhook;

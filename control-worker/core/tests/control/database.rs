@@ -91,37 +91,8 @@ impl Database {
         format!("{rows:?}")
     }
 
-    /// Runs a batch as D1 does: one transaction, numbers bound and answered as doubles.
     pub(crate) fn run(&self, batch: &[Statement]) -> rusqlite::Result<Rows> {
-        let transaction = self.connection.unchecked_transaction()?;
-        let mut answers = Vec::new();
-        for Statement { sql, params } in batch {
-            let mut statement = transaction.prepare(sql)?;
-            assert_eq!(statement.parameter_count(), params.len(), "{sql}");
-            let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
-            let values = params_from_iter(params.iter().map(|param| match param {
-                Param::Integer(number) => Sql::Real(*number as f64),
-                Param::Null => Sql::Null,
-                Param::Text(text) => Sql::Text(text.clone()),
-            }));
-            let rows = statement.query_map(values, |row| {
-                let mut object = Map::new();
-                for (index, name) in names.iter().enumerate() {
-                    let value = match row.get_ref(index)? {
-                        ValueRef::Null => Value::Null,
-                        ValueRef::Integer(number) => Value::from(number as f64),
-                        ValueRef::Real(number) => Value::from(number),
-                        ValueRef::Text(text) => std::str::from_utf8(text).unwrap().into(),
-                        ValueRef::Blob(_) => panic!("no column holds bytes"),
-                    };
-                    object.insert(name.clone(), value);
-                }
-                Ok(Value::Object(object))
-            })?;
-            answers.push(rows.collect::<rusqlite::Result<_>>()?);
-        }
-        transaction.commit()?;
-        Ok(Rows(answers))
+        run(&self.connection, batch)
     }
 
     /// Makes a change under `rev`.
@@ -141,6 +112,39 @@ fn migrations() -> Vec<String> {
         .iter()
         .map(|file| fs::read_to_string(file).unwrap())
         .collect()
+}
+
+/// Runs a batch as D1 does: one transaction, numbers bound and answered as doubles.
+pub(crate) fn run(connection: &Connection, batch: &[Statement]) -> rusqlite::Result<Rows> {
+    let transaction = connection.unchecked_transaction()?;
+    let mut answers = Vec::new();
+    for Statement { sql, params } in batch {
+        let mut statement = transaction.prepare(sql)?;
+        assert_eq!(statement.parameter_count(), params.len(), "{sql}");
+        let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
+        let values = params_from_iter(params.iter().map(|param| match param {
+            Param::Integer(number) => Sql::Real(*number as f64),
+            Param::Null => Sql::Null,
+            Param::Text(text) => Sql::Text(text.clone()),
+        }));
+        let rows = statement.query_map(values, |row| {
+            let mut object = Map::new();
+            for (index, name) in names.iter().enumerate() {
+                let value = match row.get_ref(index)? {
+                    ValueRef::Null => Value::Null,
+                    ValueRef::Integer(number) => Value::from(number as f64),
+                    ValueRef::Real(number) => Value::from(number),
+                    ValueRef::Text(text) => std::str::from_utf8(text).unwrap().into(),
+                    ValueRef::Blob(_) => panic!("no column holds bytes"),
+                };
+                object.insert(name.clone(), value);
+            }
+            Ok(Value::Object(object))
+        })?;
+        answers.push(rows.collect::<rusqlite::Result<_>>()?);
+    }
+    transaction.commit()?;
+    Ok(Rows(answers))
 }
 
 #[derive(Clone, Debug)]

@@ -12,3 +12,5 @@ mod examples;
 mod live_input;
 #[cfg(test)]
 mod node_link;
+#[cfg(test)]
+mod webhook;
