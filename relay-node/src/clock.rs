@@ -1,8 +1,70 @@
-//! The time, as the state machines take it.
+//! The time, as the state machines take it, and as people read it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use shared::time::Timestamp;
 
 /// Now, by the clock of the runtime: tests hold that one.
 pub fn now() -> Instant {
     tokio::time::Instant::now().into_std()
+}
+
+/// One moment by both clocks: from it the time of day of any other can be told.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    instant: Instant,
+    time: Timestamp,
+}
+
+impl Moment {
+    /// The present one.
+    pub fn now() -> Self {
+        // A clock that stands before 1970 shows times of 1970.
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        Self {
+            instant: now(),
+            time: Timestamp::from_micros(micros(since)),
+        }
+    }
+
+    /// Its time of day.
+    pub fn time(self) -> Timestamp {
+        self.time
+    }
+
+    /// The time of day at `instant`.
+    pub fn time_at(self, instant: Instant) -> Timestamp {
+        let ahead = micros(instant.saturating_duration_since(self.instant));
+        let behind = micros(self.instant.saturating_duration_since(instant));
+        let time = self.time.as_micros().saturating_add(ahead);
+        Timestamp::from_micros(time.saturating_sub(behind))
+    }
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_of_day_follows_the_instant_both_ways() {
+        let now = Instant::now();
+        let moment = Moment {
+            instant: now,
+            time: Timestamp::from_micros(1_000_000),
+        };
+        let step = Duration::from_micros(250);
+        for (instant, micros) in [
+            (now, 1_000_000),
+            (now + step, 1_000_250),
+            (now - step, 999_750),
+        ] {
+            assert_eq!(moment.time_at(instant), Timestamp::from_micros(micros));
+        }
+    }
 }

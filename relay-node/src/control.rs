@@ -5,8 +5,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 use shared::id::InputUid;
-use shared::link::{Applied, PublishRefusal, Snapshot};
+use shared::link::{Applied, PublishRefusal, Snapshot, What};
 use shared::secret::Secret;
+use shared::time::Timestamp;
 
 use crate::{static_control, uplink};
 
@@ -22,7 +23,7 @@ pub enum Control {
 impl Control {
     /// May an encoder publish with this key? The answer is everything the node must know of the
     /// input, under the epoch that makes this node its owner.
-    pub async fn authorise(&self, key: &Secret) -> Result<Snapshot, Refused> {
+    pub async fn authorise(&self, key: &Secret) -> Result<Accepted, Refused> {
         match self {
             Self::Static(handle) => handle.authorise(key),
             Self::Uplink(handle) => handle.authorise(key).await,
@@ -37,11 +38,11 @@ impl Control {
         }
     }
 
-    /// Tells that the broadcast of `input` under `epoch` is over.
-    pub fn ended(&self, input: InputUid, epoch: u64) {
+    /// Tells that something happened `at` that time to `input` under `epoch`.
+    pub fn tell(&self, input: InputUid, epoch: u64, at: Timestamp, what: What) {
         match self {
             Self::Static(_) => {}
-            Self::Uplink(handle) => handle.ended(input, epoch),
+            Self::Uplink(handle) => handle.tell(input, epoch, at, what),
         }
     }
 
@@ -66,6 +67,15 @@ pub enum LinkState {
     Polling,
     /// There are none: the node runs from a file.
     Static,
+}
+
+/// A key that may publish.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// Everything the node must know of its input.
+    pub snapshot: Snapshot,
+    /// The key's number, to be compared with [`Snapshot::oldest_key`].
+    pub key: u64,
 }
 
 /// Why a key may not publish.

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use broadcast::{Backlog, Cursor, Log, Read, Room, SendItem};
 use rtmp::{Capabilities, Message};
+use shared::link::Protocol;
 use tokio::sync::watch;
 
 use crate::meter::Meter;
@@ -19,8 +20,10 @@ pub struct Feed {
 }
 
 /// What is known of the encoder that feeds it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Encoder {
+    /// How it is connected.
+    pub protocol: Protocol,
     /// Its name and version, as it gives them.
     pub name: String,
     /// What it knows of Enhanced RTMP; destinations are told in its place.
@@ -31,6 +34,17 @@ pub struct Encoder {
 struct State {
     log: Log,
     meter: Meter,
+}
+
+impl Encoder {
+    /// One that has not said anything of itself yet.
+    pub fn new(protocol: Protocol) -> Self {
+        Self {
+            protocol,
+            name: String::new(),
+            capabilities: Capabilities::default(),
+        }
+    }
 }
 
 impl Feed {

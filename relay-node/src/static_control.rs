@@ -9,7 +9,7 @@ use shared::link::{PublishRefusal, Snapshot, Target, WantedOutput, Wish};
 use shared::output_url::{InvalidOutputUrl, OutputUrl};
 use shared::secret::Secret;
 
-use crate::control::Refused;
+use crate::control::{Accepted, Refused};
 use crate::toml_error::TomlError;
 
 /// The inputs of a file, checked.
@@ -40,20 +40,21 @@ impl Handle {
     }
 
     /// Gives the input of `key` to this node.
-    pub fn authorise(&self, key: &Secret) -> Result<Snapshot, Refused> {
+    pub fn authorise(&self, key: &Secret) -> Result<Accepted, Refused> {
         let input = self
             .inputs
             .iter()
             .find(|input| input.key == *key)
             .ok_or(Refused::Denied(PublishRefusal::UnknownKey))?;
-        Ok(Snapshot {
+        let snapshot = Snapshot {
             input: input.uid,
             rev: 1,
             epoch: 1 + self.epochs.fetch_add(1, Ordering::Relaxed),
             owner: None,
             oldest_key: 0,
             wish: Wish::relay(input.outputs.clone()),
-        })
+        };
+        Ok(Accepted { snapshot, key: 0 })
     }
 
     /// Each input's id and name, for the log: a file has no ids of its own.
@@ -213,8 +214,8 @@ stream_key = " second "
     #[test]
     fn a_key_opens_its_input() {
         let handle = Handle::parse(TWO).unwrap();
-        let first = handle.authorise(&Secret::new("hunter2")).unwrap();
-        let second = handle.authorise(&Secret::new("second")).unwrap();
+        let authorise = |key| handle.authorise(&Secret::new(key)).unwrap().snapshot;
+        let (first, second) = (authorise("hunter2"), authorise("second"));
         assert!(first.input != second.input && first.epoch < second.epoch);
         let Wish::Relay { outputs, .. } = first.wish else {
             panic!("not a relay wish");
@@ -238,6 +239,7 @@ stream_key = " second "
                 .unwrap()
                 .authorise(&Secret::new(key))
                 .unwrap()
+                .snapshot
                 .input
         };
         assert_eq!(again("hunter2"), again("hunter2"));

@@ -3,8 +3,11 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use broadcast::{Action, Event, Failure, OutputMachine, Reason, Skipped, StartPolicy, State, Step};
+use broadcast::{
+    Action, Event, Failure, OutputMachine, Reason, Skipped, StartPolicy, State, Status, Step,
+};
 use shared::id::{InputUid, OutputUid};
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep_until, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -19,14 +22,17 @@ use crate::feed::Feed;
 const FINISH_MAX: Duration = Duration::from_secs(1);
 
 /// An output at work. Dropping it stops it.
-#[derive(Debug)]
 pub struct Output {
     destination: Arc<Destination>,
     shared: Arc<Shared>,
     ask: Ask,
+    retry: Arc<Notify>,
     stop: DropGuard,
     gone: CancellationToken,
 }
+
+/// Who is told of each change of an output's state; never waits, as it is told within a lock.
+pub(super) type Observer = Box<dyn Fn(&Figures) + Send>;
 
 /// What an output is asked to do.
 #[derive(Clone, Debug, Default)]
@@ -46,13 +52,11 @@ impl Output {
         dialler: Dialler,
         policy: StartPolicy,
         predecessor: Option<CancellationToken>,
+        observer: impl Fn(&Figures) + Send + 'static,
     ) -> Self {
-        let shared = Arc::new(Shared(Mutex::new(Inner {
-            machine: OutputMachine::new(clock::now(), policy),
-            sent: 0,
-            skipped: Skipped::default(),
-        })));
+        let shared = Arc::new(Shared::new(policy, Box::new(observer)));
         let ask = Ask::default();
+        let retry = Arc::new(Notify::new());
         let gone = CancellationToken::new();
         let worker = Worker {
             attempt: Arc::new(Attempt {
@@ -62,6 +66,7 @@ impl Output {
                 shared: Arc::clone(&shared),
             }),
             ask: ask.clone(),
+            retry: Arc::clone(&retry),
         };
         let guard = gone.clone().drop_guard();
         let span = tracing::info_span!(parent: None, "output", %input, output = %uid);
@@ -80,19 +85,28 @@ impl Output {
             shared,
             stop: ask.stop.clone().drop_guard(),
             ask,
+            retry,
             gone,
         }
     }
 
+    /// Lets it connect at once if it waits to try again.
+    pub fn retry(&self) {
+        self.retry.notify_one();
+    }
+
     /// Ends it cleanly, at the end of the message begun. The token is cancelled when nothing is
-    /// left of it, a second later at most.
+    /// left of it, a second later at most. Its observer hears nothing more.
     pub fn stop(self) -> CancellationToken {
+        self.shared.lock().observer = None;
         self.gone
     }
 
     /// Lets it send what it has not sent yet of a broadcast that is over, for a second at most, and
-    /// then ends it cleanly. The token is cancelled when nothing is left of it.
+    /// then ends it cleanly. The token is cancelled when nothing is left of it. Its observer hears
+    /// nothing more.
     pub fn finish(self) -> CancellationToken {
+        self.shared.lock().observer = None;
         self.ask.finish.cancel();
         // It ends by itself.
         self.stop.disarm();
@@ -106,18 +120,7 @@ impl Output {
 
     /// How it is doing.
     pub fn figures(&self) -> Figures {
-        let inner = self.shared.lock();
-        let status = inner.machine.status();
-        Figures {
-            state: status.state,
-            since: status.since,
-            step: status.step,
-            last_failure: status.last_failure.cloned(),
-            attempts: status.attempts,
-            connects: status.connects,
-            sent: inner.sent,
-            skipped: inner.skipped,
-        }
+        self.shared.lock().figures()
     }
 }
 
@@ -136,6 +139,8 @@ pub struct Figures {
     pub attempts: u32,
     /// How often the destination has taken the stream.
     pub connects: u64,
+    /// When the next attempt begins, while waiting for it.
+    pub next_retry: Option<Instant>,
     /// Bytes written to the destination, headers included.
     pub sent: u64,
     /// What it was not sent because it lagged.
@@ -143,17 +148,55 @@ pub struct Figures {
 }
 
 /// What the output's task and those who look at it share.
-#[derive(Debug)]
 pub(super) struct Shared(Mutex<Inner>);
 
-#[derive(Debug)]
 struct Inner {
     machine: OutputMachine,
     sent: u64,
     skipped: Skipped,
+    observer: Option<Observer>,
+}
+
+impl Inner {
+    fn figures(&self) -> Figures {
+        let status = self.machine.status();
+        Figures {
+            state: status.state,
+            since: status.since,
+            step: status.step,
+            last_failure: status.last_failure.cloned(),
+            attempts: status.attempts,
+            connects: status.connects,
+            next_retry: status.next_retry,
+            sent: self.sent,
+            skipped: self.skipped,
+        }
+    }
+
+    /// What an observer is told the changes of.
+    fn shown(&self) -> (State, u32, u64, Option<Instant>) {
+        let status = self.machine.status();
+        let Status {
+            state,
+            attempts,
+            connects,
+            next_retry,
+            ..
+        } = status;
+        (state, attempts, connects, next_retry)
+    }
 }
 
 impl Shared {
+    fn new(policy: StartPolicy, observer: Observer) -> Self {
+        Self(Mutex::new(Inner {
+            machine: OutputMachine::new(clock::now(), policy),
+            sent: 0,
+            skipped: Skipped::default(),
+            observer: Some(observer),
+        }))
+    }
+
     pub(super) fn event(&self, event: Event) -> Option<Action> {
         self.change(|machine, random| machine.handle(clock::now(), event, random))
     }
@@ -183,7 +226,7 @@ impl Shared {
         change: impl FnOnce(&mut OutputMachine, u64) -> Option<Action>,
     ) -> Option<Action> {
         let mut inner = self.lock();
-        let before = inner.machine.status().state;
+        let (before, shown) = (inner.machine.status().state, inner.shown());
         // Without randomness retries fall together, and nothing worse.
         let action = change(&mut inner.machine, getrandom::u64().unwrap_or_default());
         let status = inner.machine.status();
@@ -196,6 +239,11 @@ impl Shared {
                 attempts = status.attempts,
                 "output state",
             );
+        }
+        if let Some(observer) = &inner.observer
+            && inner.shown() != shown
+        {
+            observer(&inner.figures());
         }
         action
     }
@@ -217,6 +265,7 @@ pub(super) struct Attempt {
 struct Worker {
     attempt: Arc<Attempt>,
     ask: Ask,
+    retry: Arc<Notify>,
 }
 
 impl Worker {
@@ -250,6 +299,7 @@ impl Worker {
                     failure.and_then(|event| shared.event(event))
                 }
                 () = timeout => shared.timeout(),
+                () = self.retry.notified() => shared.event(Event::Retry),
             };
         }
         if let Some(running) = &mut running {

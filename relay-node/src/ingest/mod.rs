@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use shared::link::Protocol;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
@@ -16,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
+use crate::feed::Encoder;
 use crate::registry::Registry;
 use crate::socket;
 
@@ -112,14 +114,18 @@ impl Ingest {
             return;
         }
         let Some(tls) = tls else {
-            return session::serve(stream, self.registry, pending, self.stop).await;
+            let encoder = Encoder::new(Protocol::Rtmp);
+            return session::serve(stream, encoder, self.registry, pending, self.stop).await;
         };
         let handshake = tokio::select! {
             () = self.stop.cancelled() => return,
             handshake = timeout(TLS_TIMEOUT, tls.accept(stream)) => handshake,
         };
         match handshake {
-            Ok(Ok(stream)) => session::serve(stream, self.registry, pending, self.stop).await,
+            Ok(Ok(stream)) => {
+                let encoder = Encoder::new(Protocol::Rtmps);
+                session::serve(stream, encoder, self.registry, pending, self.stop).await;
+            }
             Ok(Err(error)) => tracing::debug!(%error, "no TLS session"),
             Err(_) => tracing::debug!("no TLS session in time"),
         }

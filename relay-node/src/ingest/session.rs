@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rtmp::Message;
 use rtmp::server::{Refusal, ServerConfig, ServerError, ServerEvent, ServerSession};
+use shared::link::Departure;
 use shared::secret::Secret;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::OwnedSemaphorePermit;
@@ -15,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock;
 use crate::feed::Encoder;
-use crate::registry::{Publisher, Registry};
+use crate::registry::{self, Publisher, Registry};
 use crate::wire::{Exchanged, Outbox, exchange};
 
 /// How long the last words may take to reach the encoder.
@@ -24,6 +25,7 @@ const FAREWELL_MAX: Duration = Duration::from_secs(1);
 /// Serves an encoder from its first byte to its last.
 pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
+    encoder: Encoder,
     registry: Arc<Registry>,
     pending: OwnedSemaphorePermit,
     stop: CancellationToken,
@@ -33,19 +35,28 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         rtmp: ServerSession::new(ServerConfig::default(), clock::now()),
         outbox: Outbox::default(),
         registry,
-        encoder: Encoder::default(),
+        encoder,
         request: None,
         publisher: None,
         pending: Some(pending),
         media: Vec::new(),
     };
-    match session.drive(&stop).await {
-        Ok(()) => {}
-        Err(Failure::Io(error)) => tracing::info!(reason = %error.kind(), "encoder lost"),
-        Err(Failure::Rtmp(error)) => tracing::info!(reason = %error, "encoder dropped"),
-    }
+    let departure = match session.drive(&stop).await {
+        Ok(()) => Departure::Lost,
+        Err(Failure::Io(error)) => {
+            tracing::info!(reason = %error.kind(), "encoder lost");
+            Departure::Lost
+        }
+        Err(Failure::Rtmp(error)) => {
+            tracing::info!(reason = %error, "encoder dropped");
+            match error {
+                ServerError::Idle => Departure::Lost,
+                _ => Departure::Misbehaved,
+            }
+        }
+    };
     // First the broadcast, then the courtesies.
-    session.publisher = None;
+    session.leave(departure);
     session.say_farewell().await;
 }
 
@@ -137,6 +148,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                 ServerEvent::Connected(connected) => {
                     tracing::debug!(encoder = connected.encoder, "connected");
                     self.encoder = Encoder {
+                        protocol: self.encoder.protocol,
                         name: connected.encoder,
                         capabilities: connected.capabilities,
                     };
@@ -152,7 +164,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                 ServerEvent::Goodbye => {
                     tracing::info!("encoder ended its stream");
                     self.append_media();
-                    self.publisher = None;
+                    self.leave(Departure::Goodbye);
                 }
                 ServerEvent::Refused(why) => tracing::info!(reason = why.code(), "refused"),
                 _ => {}
@@ -187,8 +199,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     fn refuse(&mut self, why: Refusal) {
         tracing::info!(reason = why.code(), "refused");
         // What it sends from here on belongs to nobody.
-        self.publisher = None;
+        self.leave(registry::departure(why));
         self.rtmp.refuse(why);
+    }
+
+    fn leave(&mut self, why: Departure) {
+        if let Some(publisher) = self.publisher.take() {
+            publisher.leave(why);
+        }
     }
 
     /// Writes what is left to say, and closes.

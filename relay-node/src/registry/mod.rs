@@ -3,6 +3,7 @@
 mod on_air;
 mod publisher;
 mod status;
+mod teller;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,19 +11,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use broadcast::{Revision, RevisionGuard, Verdict};
 use rtmp::server::Refusal;
 use shared::id::{InputUid, Instance, NodeName, OutputUid};
-use shared::link::{Applied, Owner, PublishRefusal, Snapshot, WantedOutput, Wish};
+use shared::link::{Applied, Departure, Owner, PublishRefusal, Snapshot, WantedOutput, Wish};
 use shared::secret::Secret;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use publisher::Publisher;
+pub use publisher::{Publisher, departure};
 pub use status::{BroadcastStatus, OutputStatus, Totals};
 
-use crate::control::{Control, LinkState, Refused, Revs};
+use crate::control::{Accepted, Control, LinkState, Refused, Revs};
 use crate::egress::Dialler;
 use crate::feed::{Encoder, Feed};
 use on_air::{Ending, OnAir};
+use teller::Teller;
 
 /// The meeting place: publishers come in, snapshots say what is wanted of them, outputs follow.
 ///
@@ -78,8 +80,8 @@ impl Registry {
         encoder: Encoder,
     ) -> Result<Publisher, Refusal> {
         let asking = Asking::begin(self);
-        let mut snapshot = match self.control.authorise(&key).await {
-            Ok(snapshot) => snapshot,
+        let Accepted { mut snapshot, key } = match self.control.authorise(&key).await {
+            Ok(accepted) => accepted,
             Err(refused) => return Err(refusal(refused)),
         };
         let mut broadcasts = self.lock();
@@ -90,7 +92,7 @@ impl Registry {
                 Verdict::Acknowledge | Verdict::Overtaken => {}
             }
         }
-        let publisher = self.go_on_air(&mut broadcasts, snapshot, encoder);
+        let publisher = self.go_on_air(&mut broadcasts, snapshot, key, encoder);
         drop(broadcasts);
         drop(asking);
         publisher
@@ -114,7 +116,7 @@ impl Registry {
             }
             Verdict::Apply => {
                 tracing::debug!(%input, rev = snapshot.rev, "snapshot");
-                match self.verdict_on(&snapshot) {
+                match self.verdict_on(&snapshot, on_air.key) {
                     Err(refusal) => {
                         self.end(&mut broadcasts, input, Ending::Cut(refusal));
                         self.control.applied(nothing_on_air(&snapshot));
@@ -183,12 +185,12 @@ impl Registry {
     }
 
     /// The publisher of that session is gone.
-    fn publisher_left(&self, input: InputUid, session: u64) {
+    fn publisher_left(&self, input: InputUid, session: u64, why: Departure) {
         let mut broadcasts = self.lock();
         let on_air = broadcasts.on_air.get(&input);
         if on_air.is_some_and(|on_air| on_air.session == session) {
             // The reconnect window, in which a broadcast outlives its publisher, begins here.
-            self.end(&mut broadcasts, input, Ending::Left);
+            self.end(&mut broadcasts, input, Ending::Left(why));
         }
     }
 
@@ -196,9 +198,10 @@ impl Registry {
         self: &Arc<Self>,
         broadcasts: &mut Broadcasts,
         snapshot: Snapshot,
+        key: u64,
         encoder: Encoder,
     ) -> Result<Publisher, Refusal> {
-        let wanted = self.verdict_on(&snapshot)?.ok_or(Refusal::TryAgain)?;
+        let wanted = self.verdict_on(&snapshot, key)?.ok_or(Refusal::TryAgain)?;
         let input = snapshot.input;
         if let Some(other) = broadcasts.on_air.get(&input) {
             if other.guard.applied().epoch > snapshot.epoch {
@@ -212,7 +215,9 @@ impl Registry {
         let feed = Arc::new(Feed::new(encoder));
         let (cut, cut_by) = oneshot::channel();
         let guard = RevisionGuard::new(revision(&snapshot));
-        let mut on_air = OnAir::new(input, session, guard, Arc::clone(&feed), cut);
+        let teller = Teller::new(Arc::clone(&self.control), input, snapshot.epoch);
+        teller.connected(feed.encoder(), false);
+        let mut on_air = OnAir::new(input, teller, (session, key), guard, Arc::clone(&feed), cut);
         on_air.reconcile(
             wanted,
             &self.dialler,
@@ -224,16 +229,17 @@ impl Registry {
         self.control.applied(on_air.acknowledgement());
         broadcasts.on_air.insert(input, on_air);
         let registry = Arc::clone(self);
-        Ok(Publisher::new(feed, cut_by, move || {
-            registry.publisher_left(input, session);
+        Ok(Publisher::new(feed, cut_by, move |why| {
+            registry.publisher_left(input, session, why);
         }))
     }
 
     /// What a snapshot wants of this node, if the node knows this kind of wish; or why it wants
-    /// nothing.
+    /// nothing of it or of a publisher with that `key`.
     fn verdict_on<'s>(
         &self,
         snapshot: &'s Snapshot,
+        key: u64,
     ) -> Result<Option<&'s [WantedOutput]>, Refusal> {
         if snapshot
             .owner
@@ -243,9 +249,12 @@ impl Registry {
             return Err(Refusal::Replaced);
         }
         match &snapshot.wish {
-            Wish::Relay { outputs, .. } => Ok(Some(outputs)),
             Wish::Deleted => Err(Refusal::Deleted),
             Wish::Disabled => Err(Refusal::Disabled),
+            Wish::Relay { .. } | Wish::Unknown if key < snapshot.oldest_key => {
+                Err(Refusal::KeyReplaced)
+            }
+            Wish::Relay { outputs, .. } => Ok(Some(outputs)),
             Wish::Unknown => Ok(None),
         }
     }
@@ -258,13 +267,13 @@ impl Registry {
         broadcasts.totals.add(&on_air);
         let epoch = on_air.guard.applied().epoch;
         tracing::info!(%input, epoch, "broadcast ends");
+        let teller = on_air.teller().clone();
         let gone = on_air.end(why, &mut broadcasts.leaving);
-        let control = Arc::clone(&self.control);
         self.endings.spawn(async move {
             for output in gone {
                 output.cancelled().await;
             }
-            control.ended(input, epoch);
+            teller.ended(why.departure());
         });
     }
 

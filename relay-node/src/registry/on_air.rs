@@ -7,11 +7,13 @@ use std::time::Instant;
 use broadcast::{Change, RevisionGuard, StartPolicy, Wanted, reconcile};
 use rtmp::server::Refusal;
 use shared::id::{InputUid, OutputUid};
-use shared::link::{Applied, WantedOutput};
+use shared::link::{Applied, Departure, WantedOutput};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use super::publisher::departure;
 use super::status::Totals;
+use super::teller::Teller;
 use crate::clock;
 use crate::egress::{Destination, Dialler, Output};
 use crate::feed::Feed;
@@ -19,7 +21,10 @@ use crate::feed::Feed;
 /// A broadcast: its publisher's feed, and what is wanted of it.
 pub(super) struct OnAir {
     input: InputUid,
+    teller: Teller,
     pub(super) session: u64,
+    /// The number of the publisher's key.
+    pub(super) key: u64,
     pub(super) guard: RevisionGuard,
     /// Whether the newest snapshot wants what this node does not know: what runs is what the last
     /// one before it wanted.
@@ -29,6 +34,8 @@ pub(super) struct OnAir {
     pub(super) outputs: BTreeMap<OutputUid, Output>,
     /// The outputs that are wanted and not sent to.
     pub(super) idle: BTreeMap<OutputUid, Idle>,
+    /// How often somebody asked to try each output again, as far as it was obeyed.
+    retries: BTreeMap<OutputUid, u64>,
     /// What outputs did that were stopped since.
     pub(super) past: Totals,
     cut: oneshot::Sender<Refusal>,
@@ -49,7 +56,17 @@ pub(super) enum Ending {
     /// Its publisher must go.
     Cut(Refusal),
     /// Its publisher has gone.
-    Left,
+    Left(Departure),
+}
+
+impl Ending {
+    /// Why the publisher is gone.
+    pub(super) fn departure(self) -> Departure {
+        match self {
+            Self::Cut(why) => departure(why),
+            Self::Left(why) => why,
+        }
+    }
 }
 
 impl OnAir {
@@ -61,20 +78,24 @@ impl OnAir {
 
     pub(super) fn new(
         input: InputUid,
-        session: u64,
+        teller: Teller,
+        (session, key): (u64, u64),
         guard: RevisionGuard,
         feed: Arc<Feed>,
         cut: oneshot::Sender<Refusal>,
     ) -> Self {
         Self {
             input,
+            teller,
             session,
+            key,
             guard,
             unknown_wish: false,
             since: clock::now(),
             feed,
             outputs: BTreeMap::new(),
             idle: BTreeMap::new(),
+            retries: BTreeMap::new(),
             past: Totals::default(),
             cut,
         }
@@ -89,7 +110,7 @@ impl OnAir {
         policy: StartPolicy,
     ) {
         let _span = tracing::info_span!("broadcast", input = %self.input).entered();
-        self.idle.clear();
+        let before = std::mem::take(&mut self.idle);
         let mut wanted = Vec::with_capacity(outputs.len());
         for output in outputs {
             let id = output.uid;
@@ -124,6 +145,18 @@ impl OnAir {
                 }
             }
         }
+        self.retry(outputs);
+        // After what was stopped for it: from there on this is the last word.
+        for (id, idle) in &self.idle {
+            if before.get(id) != Some(idle) {
+                self.teller.idle(*id, *idle);
+            }
+        }
+    }
+
+    /// What it tells of itself goes this way.
+    pub(super) fn teller(&self) -> &Teller {
+        &self.teller
     }
 
     /// What to tell the control plane of the newest snapshot.
@@ -149,7 +182,7 @@ impl OnAir {
         leaving: &mut BTreeMap<OutputUid, CancellationToken>,
     ) -> Vec<CancellationToken> {
         let finish = match why {
-            Ending::Left => true,
+            Ending::Left(_) => true,
             Ending::Cut(why) => {
                 // It may be leaving by itself in this moment.
                 let _ = self.cut.send(why);
@@ -170,6 +203,21 @@ impl OnAir {
             .collect()
     }
 
+    /// Lets those connect at once that somebody asks for; who is live does not mind.
+    fn retry(&mut self, outputs: &[WantedOutput]) {
+        let asked = outputs.iter().map(|output| (output.uid, output.retry));
+        let before = std::mem::replace(&mut self.retries, asked.collect());
+        for (id, retry) in &self.retries {
+            // One that is new connects by itself.
+            if before.get(id).is_some_and(|before| before < retry)
+                && let Some(output) = self.outputs.get(id)
+            {
+                tracing::debug!(output = %id, "output is to try again");
+                output.retry();
+            }
+        }
+    }
+
     fn start(
         &mut self,
         id: OutputUid,
@@ -179,6 +227,7 @@ impl OnAir {
         policy: StartPolicy,
     ) {
         tracing::debug!(output = %id, server = %destination.server(), "output starts");
+        let teller = self.teller.clone();
         let output = Output::start(
             (self.input, id),
             destination,
@@ -186,6 +235,7 @@ impl OnAir {
             dialler.clone(),
             policy,
             leaving.remove(&id),
+            move |figures| teller.output(id, figures),
         );
         self.outputs.insert(id, output);
     }

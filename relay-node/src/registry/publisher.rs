@@ -4,23 +4,26 @@ use std::sync::Arc;
 
 use rtmp::Message;
 use rtmp::server::Refusal;
+use shared::link::Departure;
 use tokio::sync::oneshot;
 
 use crate::clock;
 use crate::feed::Feed;
 
-/// The right to feed a broadcast. Dropping it says that the encoder is gone.
+/// The right to feed a broadcast. Dropping it says that the encoder is lost.
 pub struct Publisher {
     feed: Arc<Feed>,
     cut: oneshot::Receiver<Refusal>,
-    leave: Option<Box<dyn FnOnce() + Send>>,
+    leave: Option<Leave>,
 }
+
+type Leave = Box<dyn FnOnce(Departure) + Send>;
 
 impl Publisher {
     pub(super) fn new(
         feed: Arc<Feed>,
         cut: oneshot::Receiver<Refusal>,
-        leave: impl FnOnce() + Send + 'static,
+        leave: impl FnOnce(Departure) + Send + 'static,
     ) -> Self {
         Self {
             feed,
@@ -34,6 +37,13 @@ impl Publisher {
         self.feed.append(clock::now(), messages);
     }
 
+    /// Says that the encoder is gone, and why.
+    pub fn leave(mut self, why: Departure) {
+        if let Some(leave) = self.leave.take() {
+            leave(why);
+        }
+    }
+
     /// Waits until the encoder must go, and tells why.
     pub async fn cut(&mut self) -> Refusal {
         // The broadcast always says why before it goes.
@@ -44,7 +54,19 @@ impl Publisher {
 impl Drop for Publisher {
     fn drop(&mut self) {
         if let Some(leave) = self.leave.take() {
-            leave();
+            leave(Departure::Lost);
         }
+    }
+}
+
+/// What an encoder's going is called that was told this.
+pub fn departure(why: Refusal) -> Departure {
+    match why {
+        Refusal::Deleted => Departure::Deleted,
+        Refusal::Disabled => Departure::Disabled,
+        Refusal::KeyReplaced => Departure::KeyRotated,
+        Refusal::Replaced => Departure::Replaced,
+        Refusal::ShuttingDown => Departure::ShuttingDown,
+        _ => Departure::Misbehaved,
     }
 }

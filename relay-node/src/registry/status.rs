@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use broadcast::{Reason, State};
+use broadcast::{Failure, Reason, State};
 use serde::Serialize;
 use shared::id::{InputUid, OutputUid};
 
@@ -121,14 +121,20 @@ fn of_output(output: OutputUid, server: String, figures: Figures) -> OutputStatu
         state: figures.state.as_str(),
         step: figures.step.map(|step| step.as_str()),
         reason: reason.map(|reason| reason.as_str()),
-        message: failure
-            .and_then(|failure| failure.words)
-            .or_else(|| reason.map(|reason| reason.sentence().to_owned())),
+        message: failure.as_ref().map(message),
         since_ms: since(figures.since),
         attempts: figures.attempts,
         connects: figures.connects,
         bytes: figures.sent,
         skipped_ms: millis(figures.skipped.media),
+    }
+}
+
+/// The destination's own words, or else ours.
+pub(super) fn message(failure: &Failure) -> String {
+    match &failure.words {
+        Some(words) => words.clone(),
+        None => failure.reason.sentence().to_owned(),
     }
 }
 

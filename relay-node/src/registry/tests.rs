@@ -1,3 +1,5 @@
+use shared::link::Protocol;
+
 use super::*;
 use crate::egress::address::AddressPolicy;
 use crate::egress::tls;
@@ -19,7 +21,8 @@ fn registry() -> Arc<Registry> {
 }
 
 async fn publish(registry: &Arc<Registry>) -> Result<Publisher, Refusal> {
-    registry.publish(Secret::new(KEY), Encoder::default()).await
+    let encoder = Encoder::new(Protocol::Rtmp);
+    registry.publish(Secret::new(KEY), encoder).await
 }
 
 /// The file's input at epoch 1, as the control plane would describe it.
@@ -31,7 +34,7 @@ async fn snapshot(registry: &Registry, rev: u64, wish: Wish) -> Snapshot {
         owner: None,
         oldest_key: 0,
         wish,
-        ..answer
+        ..answer.snapshot
     }
 }
 
@@ -84,6 +87,41 @@ async fn only_a_higher_rev_applies() {
     drop(publisher);
     assert_eq!(registry.status().len(), 0);
     assert!(registry.revs.all().is_empty());
+}
+
+/// A key made before any was replaced.
+#[tokio::test]
+async fn a_publisher_goes_when_its_key_is_replaced_and_no_sooner() {
+    let registry = registry();
+    let mut publisher = publish(&registry).await.unwrap();
+    registry.apply(snapshot(&registry, 2, nothing()).await);
+    assert_eq!(registry.status().len(), 1);
+    let mut replaced = snapshot(&registry, 3, nothing()).await;
+    replaced.oldest_key = 1;
+    registry.apply(replaced);
+    assert_eq!(publisher.cut().await, Refusal::KeyReplaced);
+    assert_eq!(registry.status().len(), 0);
+}
+
+#[tokio::test]
+async fn whose_key_is_good_can_be_read_whatever_is_wanted() {
+    let registry = registry();
+    let mut publisher = publish(&registry).await.unwrap();
+    let mut unknown = snapshot(&registry, 2, Wish::Unknown).await;
+    unknown.oldest_key = 1;
+    registry.apply(unknown);
+    assert_eq!(publisher.cut().await, Refusal::KeyReplaced);
+}
+
+#[tokio::test]
+async fn a_key_replaced_while_it_is_checked_is_refused() {
+    let registry = registry();
+    let mut replaced = snapshot(&registry, 2, nothing()).await;
+    // The next answer's.
+    (replaced.epoch, replaced.oldest_key) = (2, 1);
+    let _another = Asking::begin(&registry);
+    registry.apply(replaced);
+    assert_eq!(publish(&registry).await.err(), Some(Refusal::KeyReplaced));
 }
 
 #[tokio::test]

@@ -1,35 +1,49 @@
 //! What happened here and is not yet acknowledged.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+use std::hash::Hash;
 
-use shared::id::InputUid;
+use shared::id::{InputUid, OutputUid};
 use shared::limits::MAX_EVENTS_PER_REPORT;
 use shared::link::{Event, What};
 use shared::time::Timestamp;
 use tracing::warn;
 
 /// The events that the control plane has not acknowledged, oldest first.
-#[derive(Debug, Default)]
+///
+/// What they tell last of an input on air and of each of its outputs is never lost: nobody would
+/// tell it again.
+#[derive(Debug)]
 pub(super) struct Events {
     waiting: VecDeque<Event>,
     last_sequence: u64,
+    /// With so many waiting, room is made.
+    sweep_at: usize,
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        Self {
+            waiting: VecDeque::new(),
+            last_sequence: 0,
+            sweep_at: MAX_WAITING_EVENTS,
+        }
+    }
 }
 
 impl Events {
-    /// Notes an event. With [`MAX_WAITING_EVENTS`] waiting the oldest gives way: what it told of an
-    /// input, the report's list of inputs on air tells too.
-    pub(super) fn push(&mut self, input: InputUid, epoch: u64, what: What) {
-        if self.waiting.len() >= MAX_WAITING_EVENTS
-            && let Some(lost) = self.waiting.pop_front()
-        {
-            warn!(input = %lost.input, sequence = lost.sequence, "an event is lost: too many wait for the control plane");
+    /// Notes an event. With [`MAX_WAITING_EVENTS`] waiting, those give way that later ones have
+    /// overtaken, and then faults and ends.
+    pub(super) fn push(&mut self, input: InputUid, epoch: u64, at: Timestamp, what: What) {
+        if self.waiting.len() >= self.sweep_at {
+            self.make_room();
         }
         self.last_sequence += 1;
         self.waiting.push_back(Event {
             sequence: self.last_sequence,
             input,
             epoch,
-            at: Timestamp::default(),
+            at,
             what,
         });
     }
@@ -43,12 +57,23 @@ impl Events {
         {
             self.waiting.pop_front();
         }
+        if self.waiting.is_empty() {
+            self.sweep_at = MAX_WAITING_EVENTS;
+        }
     }
 
     /// The oldest events, as many as a report carries.
     pub(super) fn oldest(&self) -> Vec<Event> {
+        self.after(0)
+    }
+
+    /// The oldest events after that sequence number, as many as a frame carries.
+    pub(super) fn after(&self, sequence: u64) -> Vec<Event> {
+        let from = self
+            .waiting
+            .partition_point(|event| event.sequence <= sequence);
         self.waiting
-            .iter()
+            .range(from..)
             .take(MAX_EVENTS_PER_REPORT)
             .cloned()
             .collect()
@@ -57,6 +82,11 @@ impl Events {
     /// The sequence number of the oldest event.
     pub(super) fn first(&self) -> Option<u64> {
         self.waiting.front().map(|event| event.sequence)
+    }
+
+    /// The sequence number of the newest event.
+    pub(super) fn last(&self) -> Option<u64> {
+        self.waiting.back().map(|event| event.sequence)
     }
 
     /// The sequence number of the newest event that [`Self::oldest`] holds, or of the last one ever.
@@ -72,66 +102,76 @@ impl Events {
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
+
+    fn make_room(&mut self) {
+        let before = self.waiting.len();
+        let mut told = Told::default();
+        let mut kept: VecDeque<Event> = VecDeque::with_capacity(before);
+        // Back to front: what comes later overtakes what came before.
+        for event in std::mem::take(&mut self.waiting).into_iter().rev() {
+            if !told.overtakes(&event) {
+                kept.push_front(event);
+            }
+        }
+        let room = MAX_WAITING_EVENTS - MAX_WAITING_EVENTS / 4;
+        let mut spare = kept.len().saturating_sub(room);
+        kept.retain(|event| {
+            let goes = spare > 0 && is_expendable(&event.what);
+            spare -= usize::from(goes);
+            !goes
+        });
+        self.waiting = kept;
+        // What is left is bounded by what is on air. So many more must come until looking is worth
+        // while again.
+        self.sweep_at = MAX_WAITING_EVENTS.max(self.waiting.len() + MAX_WAITING_EVENTS / 4);
+        let lost = before - self.waiting.len();
+        warn!(
+            lost,
+            "events are lost: too many wait for the control plane, which learns how things stand, \
+             and not all that led there"
+        );
+    }
 }
 
-/// Events kept for the control plane: an outage of an hour in which one broadcast ends each second.
+/// What events tell the state of, and the highest epoch of those that do.
+#[derive(Default)]
+struct Told {
+    encoders: HashMap<InputUid, u64>,
+    over: HashMap<InputUid, u64>,
+    outputs: HashMap<OutputUid, u64>,
+}
+
+impl Told {
+    /// Whether the events seen, which came later, tell what this one told; notes it if not.
+    fn overtakes(&mut self, event: &Event) -> bool {
+        let (input, epoch) = (event.input, event.epoch);
+        let is_over = self.over.get(&input).is_some_and(|over| *over >= epoch);
+        match &event.what {
+            What::Connected(_) | What::Away { .. } => {
+                is_over || later(&mut self.encoders, input, epoch)
+            }
+            What::Ended { .. } => later(&mut self.over, input, epoch),
+            What::Output(change) => is_over || later(&mut self.outputs, change.output, epoch),
+            What::Faulted(_) | What::Unknown => false,
+        }
+    }
+}
+
+fn later<K: Eq + Hash>(told: &mut HashMap<K, u64>, subject: K, epoch: u64) -> bool {
+    let highest = told.entry(subject).or_default();
+    let is_told = *highest >= epoch;
+    *highest = epoch.max(*highest);
+    is_told
+}
+
+/// Whether nothing goes wrong without it: a fault is no state, and that a broadcast is over the
+/// report's list of inputs on air tells too.
+fn is_expendable(what: &What) -> bool {
+    matches!(what, What::Faulted(_) | What::Ended { .. } | What::Unknown)
+}
+
+/// Events kept for the control plane: an outage of an hour in which something happens each second.
 const MAX_WAITING_EVENTS: usize = 4096;
 
 #[cfg(test)]
-mod tests {
-    use shared::link::Departure;
-
-    use super::*;
-
-    fn filled(count: usize) -> Events {
-        let mut events = Events::default();
-        for _ in 0..count {
-            events.push(
-                InputUid::from_random([1; 16]),
-                1,
-                What::Ended {
-                    reason: Departure::Goodbye,
-                },
-            );
-        }
-        events
-    }
-
-    fn sequences(events: &Events) -> Vec<u64> {
-        events.oldest().iter().map(|event| event.sequence).collect()
-    }
-
-    #[test]
-    fn waits_until_acknowledged() {
-        let mut events = filled(3);
-        assert_eq!(sequences(&events), [1, 2, 3]);
-        events.acknowledge(2);
-        assert_eq!(sequences(&events), [3]);
-        events.acknowledge(1);
-        assert_eq!(sequences(&events), [3]);
-        events.acknowledge(u64::MAX);
-        assert!(events.is_empty());
-        events.push(
-            InputUid::from_random([1; 16]),
-            1,
-            What::Ended {
-                reason: Departure::Goodbye,
-            },
-        );
-        assert_eq!(sequences(&events), [4]);
-    }
-
-    #[test]
-    fn a_report_carries_the_oldest() {
-        let events = filled(MAX_EVENTS_PER_REPORT + 1);
-        let sent = sequences(&events);
-        assert_eq!(sent.len(), MAX_EVENTS_PER_REPORT);
-        assert_eq!(sent.first(), Some(&1));
-    }
-
-    #[test]
-    fn the_oldest_gives_way_at_the_bound() {
-        assert_eq!(sequences(&filled(MAX_WAITING_EVENTS)).first(), Some(&1));
-        assert_eq!(sequences(&filled(MAX_WAITING_EVENTS + 1)).first(), Some(&2));
-    }
-}
+mod tests;

@@ -1,19 +1,22 @@
 //! What to say to the control plane, and when: the uplink without its sockets.
 
+mod open;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use shared::id::{self, InputUid};
 use shared::link::{
-    Applied, Departure, LINK_VERSION, PONG, Reconciliation, Report, Snapshot, ToControl, ToNode,
-    What,
+    self, Applied, LINK_VERSION, PONG, Reconciliation, Report, Snapshot, ToControl, ToNode, What,
 };
+use shared::time::Timestamp;
 use tracing::{debug, error, info, warn};
 
 use super::backoff::{Backoff, between};
 use super::events::Events;
 use super::failure::{Failure, Unreadable};
 use crate::control::{LinkState, Revs};
+use open::{Open, PING_EVERY};
 
 /// The state machine of the link. The caller tells it what happened, then performs every
 /// [`Action`] that [`Self::poll_action`] yields, then waits until [`Self::poll_timeout`] or until
@@ -113,17 +116,11 @@ impl Link {
             Ok(ToNode::Reconciliation(reconciliation)) => {
                 open.established.get_or_insert(now);
                 open.awaiting = None;
-                let reported = open.reported_through;
                 self.reconcile(reconciliation);
-                // Only if all that was reported is acknowledged: a control plane that does not
-                // acknowledge is not asked without end.
-                if self.events.first().is_some_and(|first| first > reported) {
-                    self.report_at(now);
-                }
                 self.update_state();
             }
             Ok(ToNode::Snapshot(snapshot)) => self.inbox.push_back(snapshot),
-            Ok(ToNode::EventsTaken { through }) => self.events.acknowledge(through),
+            Ok(ToNode::EventsTaken { through }) => self.acknowledge(through),
             Ok(ToNode::Watch(_)) => {}
             Ok(ToNode::Unknown) => debug!("a frame of a kind that this version does not know"),
             Err(error) => {
@@ -162,13 +159,9 @@ impl Link {
         }
     }
 
-    /// The broadcast of `input` under `epoch` is over.
-    pub(super) fn ended(&mut self, input: InputUid, epoch: u64, now: Instant) {
-        let reason = Departure::Unknown;
-        self.events.push(input, epoch, What::Ended { reason });
-        if let Phase::Open(Open { awaiting: None, .. }) = self.phase {
-            self.report_at(now);
-        }
+    /// Something happened `at` that time to `input` under `epoch`.
+    pub(super) fn happened(&mut self, input: InputUid, epoch: u64, at: Timestamp, what: What) {
+        self.events.push(input, epoch, at, what);
     }
 
     /// The next thing to do; `on_air` is what reports tell.
@@ -193,7 +186,7 @@ impl Link {
         let socket = match &self.phase {
             Phase::Waiting { until } => Some(*until),
             Phase::Connecting => None,
-            Phase::Open(open) => Some(open.timeout()),
+            Phase::Open(open) => Some(open.timeout(&self.events)),
         };
         let poll = (!self.is_established() && !self.polls.in_flight).then_some(self.polls.next);
         [socket, poll].into_iter().flatten().min()
@@ -217,12 +210,15 @@ impl Link {
             self.closed(&failure, now);
             return Some(Action::Drop);
         }
-        if now >= open.next_report {
+        if open.report_is_due(&self.events, now) {
             let interval = between(REPORT_EVERY * 9 / 10, REPORT_EVERY, (self.random)());
-            open.next_report = now + interval;
-            open.awaiting.get_or_insert(now);
-            open.reported_through = self.events.last_of_report();
+            open.reported(&self.events, now, interval);
             return Some(Action::Send(ToControl::Report(self.report(on_air))));
+        }
+        if let Some(events) = open.events(&self.events, now) {
+            let instance = self.instance;
+            let events = link::Events { instance, events };
+            return Some(Action::Send(ToControl::Events(events)));
         }
         if let Some((_, applied)) = self.applied.pop_first() {
             return Some(Action::Send(ToControl::Applied(applied)));
@@ -260,9 +256,10 @@ impl Link {
         }
     }
 
-    fn report_at(&mut self, when: Instant) {
+    fn acknowledge(&mut self, through: u64) {
+        self.events.acknowledge(through);
         if let Phase::Open(open) = &mut self.phase {
-            open.next_report = when;
+            open.taken(through);
         }
     }
 
@@ -276,7 +273,7 @@ impl Link {
                 "the control plane speaks another version of the link: versions one apart work together"
             );
         }
-        self.events.acknowledge(reconciliation.events_through);
+        self.acknowledge(reconciliation.events_through);
         self.inbox.extend(reconciliation.snapshots);
     }
 
@@ -345,49 +342,6 @@ enum Phase {
     Waiting { until: Instant },
 }
 
-/// An open socket.
-struct Open {
-    /// When the first report was answered: only then do changes come this way for certain.
-    established: Option<Instant>,
-    /// When anything came last.
-    heard: Instant,
-    /// Since when a report is unanswered.
-    awaiting: Option<Instant>,
-    /// The last report carried the events up to this sequence number.
-    reported_through: u64,
-    next_ping: Instant,
-    next_report: Instant,
-}
-
-impl Open {
-    fn new(now: Instant) -> Self {
-        Self {
-            established: None,
-            heard: now,
-            awaiting: None,
-            reported_through: 0,
-            next_ping: now + PING_EVERY,
-            next_report: now,
-        }
-    }
-
-    fn failure(&self, now: Instant) -> Option<Failure> {
-        if now >= self.heard + SILENT_AFTER {
-            return Some(Failure::Silent(SILENT_AFTER));
-        }
-        if self.awaiting.is_some_and(|since| now >= since + MUTE_AFTER) {
-            return Some(Failure::Mute(MUTE_AFTER));
-        }
-        None
-    }
-
-    fn timeout(&self) -> Instant {
-        let dead = self.heard + SILENT_AFTER;
-        let mute = self.awaiting.map_or(dead, |since| since + MUTE_AFTER);
-        dead.min(mute).min(self.next_ping).min(self.next_report)
-    }
-}
-
 /// The polls that stand in for the socket.
 struct Polls {
     in_flight: bool,
@@ -415,16 +369,6 @@ impl Polls {
         self.next = self.last.map_or(now, |last| now.max(last + POLL_EVERY));
     }
 }
-
-/// The interval of pings: well under the 100 s after which Cloudflare's edge drops a silent socket.
-const PING_EVERY: Duration = Duration::from_secs(10);
-
-/// A socket from which nothing came for so long is dead: two pings went unanswered. With the poll
-/// that follows at once, a change still arrives within the promised 30 s.
-const SILENT_AFTER: Duration = Duration::from_secs(25);
-
-/// A report unanswered for so long means that the other end answers pings but does not work.
-const MUTE_AFTER: Duration = Duration::from_secs(20);
 
 /// The interval of reports over the socket, at most: what was lost in any way heals with them.
 const REPORT_EVERY: Duration = Duration::from_secs(60);

@@ -24,14 +24,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustls::ClientConfig;
 use shared::id::{InputUid, Instance, NodeName};
-use shared::link::{Applied, LINK_VERSION, PublishAnswer, PublishRequest, Snapshot};
+use shared::link::{Applied, LINK_VERSION, PublishAnswer, PublishRequest, Snapshot, What};
 use shared::secret::Secret;
+use shared::time::Timestamp;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 use url::Url;
 
-use crate::control::{LinkState, Refused, Revs};
+use crate::control::{Accepted, LinkState, Refused, Revs};
 use driver::{Driver, now};
 use endpoint::Endpoint;
 use failure::Failure;
@@ -81,7 +82,7 @@ pub struct Handle {
 
 impl Handle {
     /// Asks the control plane whether `key` may publish.
-    pub async fn authorise(&self, key: &Secret) -> Result<Snapshot, Refused> {
+    pub async fn authorise(&self, key: &Secret) -> Result<Accepted, Refused> {
         let request = PublishRequest {
             version: LINK_VERSION,
             node: self.node.clone(),
@@ -89,7 +90,7 @@ impl Handle {
             key: key.clone(),
         };
         match self.http.publish(&request).await {
-            Ok(PublishAnswer::Accepted { snapshot, .. }) => Ok(snapshot),
+            Ok(PublishAnswer::Accepted { snapshot, key }) => Ok(Accepted { snapshot, key }),
             Ok(PublishAnswer::Refused { reason }) => Err(Refused::Denied(reason)),
             Err(failure @ Failure::Unauthorised(_)) => {
                 error!(%failure, "{TOKEN_ADVICE}");
@@ -108,9 +109,9 @@ impl Handle {
         self.shared.changed.notify_one();
     }
 
-    /// Reports that the broadcast of `input` under `epoch` is over.
-    pub fn ended(&self, input: InputUid, epoch: u64) {
-        self.shared.link().ended(input, epoch, now());
+    /// Tells that something happened `at` that time to `input` under `epoch`.
+    pub fn tell(&self, input: InputUid, epoch: u64, at: Timestamp, what: What) {
+        self.shared.link().happened(input, epoch, at, what);
         self.shared.changed.notify_one();
     }
 

@@ -1,6 +1,8 @@
 //! The uplink against a control plane of the test's own, over real sockets.
 
-use shared::link::{PublishRefusal, Reconciliation, Report, ToControl, ToNode, Wish};
+use shared::link::{
+    Departure, Event, PublishRefusal, Reconciliation, Report, ToControl, ToNode, Wish,
+};
 use tokio::task::JoinHandle;
 
 use super::fake::{Fake, Peer, TOKEN};
@@ -18,6 +20,13 @@ fn snapshot(rev: u64) -> Snapshot {
         owner: None,
         oldest_key: 0,
         wish: Wish::relay(vec![]),
+    }
+}
+
+fn granted(key: u64) -> Accepted {
+    Accepted {
+        snapshot: snapshot(1),
+        key,
     }
 }
 
@@ -136,13 +145,13 @@ async fn asks_whether_a_key_may_publish() {
     let _peer = node.connect().await;
     let accepted = PublishAnswer::Accepted {
         snapshot: snapshot(1),
-        key: 0,
+        key: 3,
     };
     let refused = PublishAnswer::Refused {
         reason: PublishRefusal::Disabled,
     };
     for (answer, expected) in [
-        (accepted, Ok(snapshot(1))),
+        (accepted, Ok(granted(3))),
         (refused, Err(Refused::Denied(PublishRefusal::Disabled))),
     ] {
         let handle = Arc::clone(&node.handle);
@@ -167,13 +176,12 @@ async fn speaks_tls_to_a_control_plane_that_it_trusts() {
     assert_eq!(node.snapshots.recv().await, Some(snapshot(1)));
     let handle = Arc::clone(&node.handle);
     let asked = tokio::spawn(async move { handle.authorise(&Secret::new("key")).await });
-    let snapshot = snapshot(1);
     let answer = PublishAnswer::Accepted {
-        snapshot: snapshot.clone(),
+        snapshot: snapshot(1),
         key: 0,
     };
     node.fake.post().await.answer(200, &answer);
-    assert_eq!(asked.await.unwrap(), Ok(snapshot));
+    assert_eq!(asked.await.unwrap(), Ok(granted(0)));
 }
 
 #[tokio::test]
@@ -198,7 +206,7 @@ async fn asks_again_over_a_new_connection() {
         key: 0,
     };
     node.fake.post().await.answer(200, &answer);
-    assert_eq!(asked.await.unwrap(), Ok(snapshot(1)));
+    assert_eq!(asked.await.unwrap(), Ok(granted(0)));
 }
 
 #[tokio::test]
@@ -245,12 +253,23 @@ async fn the_last_events_go_up_before_the_goodbye() {
     let mut peer = node.connect().await;
     peer.send(&ToNode::Snapshot(snapshot(1))).await;
     node.snapshots.recv().await;
-    node.handle.ended(input(1), 9);
+    let reason = Departure::ShuttingDown;
+    let at = Timestamp::from_micros(5);
+    node.handle.tell(input(1), 9, at, What::Ended { reason });
     node.shutdown.cancel();
-    let last = report(&mut peer).await;
-    assert_eq!(last.events[0].epoch, 9);
-    let answer = reconciliation(vec![], last.events[0].sequence);
-    peer.send(&ToNode::Reconciliation(answer)).await;
+    let Some(ToControl::Events(last)) = peer.receive().await else {
+        panic!("no events");
+    };
+    assert_eq!(last.instance, Instance::from_random([7; 16]));
+    let expected = Event {
+        sequence: 1,
+        input: input(1),
+        epoch: 9,
+        at,
+        what: What::Ended { reason },
+    };
+    assert_eq!(last.events, [expected]);
+    peer.send(&ToNode::EventsTaken { through: 1 }).await;
     assert_eq!(peer.receive().await, None);
     node.task.await.unwrap();
 }

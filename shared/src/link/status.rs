@@ -48,7 +48,8 @@ pub enum What {
         #[serde(default)]
         reason: Departure,
     },
-    /// The broadcast is over: the node holds nothing of this epoch any more.
+    /// The broadcast is over: the node holds nothing of this epoch any more, and its outputs are
+    /// idle without saying so.
     Ended {
         /// Why the encoder is gone.
         #[serde(default)]
@@ -56,7 +57,8 @@ pub enum What {
     },
     /// Something is wrong with what the encoder sends.
     Faulted(Fault),
-    /// An output has changed its state.
+    /// An output has changed its state, or one of the other facts of it. That it is
+    /// switched off is the last that is said of one; of one that is deleted nothing is.
     Output(OutputChange),
     /// An event of a newer node.
     #[serde(other)]

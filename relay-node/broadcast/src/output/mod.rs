@@ -55,6 +55,8 @@ pub enum Event {
     Stop,
     /// The user switched the output off.
     Disable,
+    /// Somebody asks to try again now: there is something new at the destination, or no patience.
+    Retry,
     /// The attempt has come to this step.
     Reached(Step),
     /// The destination takes the stream.
@@ -196,6 +198,8 @@ impl OutputMachine {
             }
             (Event::Stop, _) => self.stop(now, Stage::Idle),
             (Event::Disable, _) => self.stop(now, Stage::Disabled),
+            // The failures still count: whoever asks in vain has asked for one attempt.
+            (Event::Retry, Stage::Waiting { .. }) => Some(self.connect(now)),
             (Event::Reached(reached), Stage::Connecting { step, .. }) => {
                 *step = reached;
                 None
@@ -223,6 +227,7 @@ impl OutputMachine {
             // What comes late from an attempt that is over, and what is so already.
             (
                 Event::Start
+                | Event::Retry
                 | Event::Reached(_)
                 | Event::Published
                 | Event::Failed { .. }

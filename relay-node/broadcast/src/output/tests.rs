@@ -332,3 +332,34 @@ fn only_the_first_connection_begins_at_the_first_keyframe() {
     rig.fail(Reason::ClosedByPeer);
     assert_eq!(rig.machine.start_policy(), StartPolicy::CachedGop);
 }
+
+#[test]
+fn one_that_waits_is_tried_again_when_somebody_asks() {
+    for (reason, waiting) in [
+        (Reason::ConnectRefused, State::Backoff),
+        (Reason::Rejected, State::Failed),
+    ] {
+        let mut rig = Rig::connecting();
+        rig.fail(reason);
+        assert_eq!(rig.state(), waiting);
+        assert_eq!(rig.event(Event::Retry), Some(Action::Connect));
+        assert_eq!(rig.state(), State::Connecting);
+        // The waits go on growing.
+        assert_eq!(rig.machine.status().attempts, 1);
+        rig.fail(reason);
+        assert_eq!(rig.machine.status().attempts, 2);
+    }
+}
+
+#[test]
+fn asking_one_that_does_not_wait_is_harmless() {
+    let mut rig = Rig::new();
+    assert_eq!(rig.event(Event::Retry), None);
+    assert_eq!(rig.state(), State::Idle);
+    let mut rig = Rig::connecting();
+    assert_eq!(rig.event(Event::Retry), None);
+    let mut rig = Rig::live();
+    let before = format!("{:?}", rig.machine);
+    assert_eq!(rig.event(Event::Retry), None);
+    assert_eq!(format!("{:?}", rig.machine), before);
+}

@@ -24,6 +24,8 @@ pub enum Refusal {
     Disabled,
     /// The live input was deleted.
     Deleted,
+    /// The stream key was replaced by another, and is good no more.
+    KeyReplaced,
     /// Another encoder came with the same key; the newest wins.
     Replaced,
     /// The control plane can't be asked whether the key is good.
@@ -44,9 +46,11 @@ impl Refusal {
     pub fn code(self) -> &'static str {
         match self {
             Self::WrongApplication => "NetConnection.Connect.InvalidApp",
-            Self::EmptyKey | Self::UnknownKey | Self::Disabled | Self::Deleted => {
-                "NetStream.Publish.Denied"
-            }
+            Self::EmptyKey
+            | Self::UnknownKey
+            | Self::Disabled
+            | Self::Deleted
+            | Self::KeyReplaced => "NetStream.Publish.Denied",
             Self::Replaced => "NetStream.Publish.Rejected",
             Self::TryAgain | Self::ShuttingDown => "NetStream.Failed",
             Self::PlaybackNotServed => "NetStream.Play.Failed",
@@ -68,6 +72,9 @@ impl Refusal {
                 "This live input is disabled: enable it, then start the stream again."
             }
             Self::Deleted => "This live input was deleted: create another one and use its key.",
+            Self::KeyReplaced => {
+                "This stream key was replaced: copy the new one from the live input."
+            }
             Self::Replaced => {
                 "Another encoder started to publish with this stream key, and took this one's place."
             }
@@ -102,12 +109,13 @@ mod tests {
 
     use super::*;
 
-    const ALL: [Refusal; 9] = [
+    const ALL: [Refusal; 10] = [
         Refusal::WrongApplication,
         Refusal::EmptyKey,
         Refusal::UnknownKey,
         Refusal::Disabled,
         Refusal::Deleted,
+        Refusal::KeyReplaced,
         Refusal::Replaced,
         Refusal::TryAgain,
         Refusal::ShuttingDown,

@@ -1,7 +1,10 @@
+use std::ops::RangeInclusive;
+
 use shared::id::Instance;
 use shared::limits::MAX_EVENTS_PER_REPORT;
-use shared::link::Wish;
+use shared::link::{Departure, Wish};
 
+use super::open::{MAX_UNANSWERED, MUTE_AFTER, SILENT_AFTER, UNANSWERED_MAX};
 use super::*;
 
 fn input(number: u8) -> InputUid {
@@ -103,6 +106,27 @@ impl Bench {
                 return actions;
             }
         }
+    }
+
+    /// An input goes off air.
+    fn happens(&mut self) {
+        let reason = Departure::Lost;
+        let (at, what) = (Timestamp::default(), What::Ended { reason });
+        self.link.happened(input(2), 1, at, what);
+    }
+
+    /// The frame with these events.
+    fn events(&self, sequences: RangeInclusive<u64>) -> Action {
+        let after = self.link.events.after(sequences.start() - 1);
+        let events: Vec<_> = after
+            .into_iter()
+            .filter(|event| sequences.contains(&event.sequence))
+            .collect();
+        assert_eq!(events.len() as u64, sequences.end() - sequences.start() + 1);
+        Action::Send(ToControl::Events(link::Events {
+            instance: self.link.instance,
+            events,
+        }))
     }
 
     fn elapsed(&self, since: Instant) -> Duration {
@@ -226,22 +250,18 @@ fn acknowledgements_are_bounded() {
 #[test]
 fn events_go_up_at_once_and_again_until_acknowledged() {
     let mut bench = Bench::connected();
-    bench.link.ended(input(1), 4, bench.now);
-    let first = bench.report();
-    assert_eq!(bench.actions(), [Action::Send(first)]);
-    // One that happens meanwhile waits for the answer, then goes up at once.
-    bench.link.ended(input(2), 1, bench.now);
+    bench.happens();
+    assert_eq!(bench.actions(), [bench.events(1..=1)]);
+    // The next one waits for no answer.
+    bench.happens();
+    assert_eq!(bench.actions(), [bench.events(2..=2)]);
+    bench.receive(ToNode::EventsTaken { through: 1 });
     assert_eq!(bench.actions(), []);
-    bench.receive(ToNode::Reconciliation(reconciliation(vec![], 1)));
+    // The socket breaks before the answer: repeated by the poll and over the next one.
     let ToControl::Report(second) = bench.report() else {
         panic!("not a report");
     };
     assert_eq!(second.events.len(), 1);
-    assert_eq!(
-        bench.actions(),
-        [Action::Send(ToControl::Report(second.clone()))]
-    );
-    // The socket breaks before the answer: repeated by the poll and over the next one.
     bench.now += POLL_EVERY;
     bench.link.closed(&Failure::Closed, bench.now);
     assert_eq!(bench.actions(), [Action::Poll(second.clone())]);
@@ -255,19 +275,55 @@ fn events_go_up_at_once_and_again_until_acknowledged() {
 }
 
 #[test]
-fn many_events_follow_each_other_only_if_acknowledged() {
-    let mut bench = Bench::connected();
-    for _ in 0..=MAX_EVENTS_PER_REPORT {
-        bench.link.ended(input(1), 1, bench.now);
+fn events_that_happened_without_a_socket_follow_the_report() {
+    let mut bench = Bench::on_air();
+    let bound = MAX_EVENTS_PER_REPORT as u64;
+    for _ in 0..=bound {
+        bench.happens();
     }
-    assert_eq!(bench.actions().len(), 1);
+    bench.actions();
+    bench.link.opened(bench.now);
+    let rest = bench.events(bound + 1..=bound + 1);
+    assert_eq!(bench.actions(), [Action::Send(bench.report()), rest]);
+    // An answer takes care of what it names, and of nothing else.
+    bench.receive(ToNode::Reconciliation(reconciliation(vec![], bound)));
+    assert!(!bench.link.is_drained());
+    bench.receive(ToNode::EventsTaken { through: bound + 1 });
+    assert!(bench.link.is_drained());
+}
+
+#[test]
+fn events_gather_while_too_many_frames_are_unanswered() {
+    let mut bench = Bench::connected();
+    for _ in 0..MAX_UNANSWERED {
+        bench.happens();
+        assert_eq!(bench.actions().len(), 1);
+    }
+    let full = MAX_UNANSWERED as u64;
+    for _ in 0..3 {
+        bench.happens();
+        assert_eq!(bench.actions(), []);
+    }
+    bench.receive(ToNode::EventsTaken { through: 1 });
+    assert_eq!(bench.actions(), [bench.events(full + 1..=full + 3)]);
+}
+
+/// As by a control plane that does not know their frame.
+#[test]
+fn events_without_an_answer_are_reported_once() {
+    let mut bench = Bench::connected();
+    bench.happens();
+    assert_eq!(bench.actions(), [bench.events(1..=1)]);
+    let start = bench.now;
+    let report = bench.report();
+    let actions = bench.advance(Duration::from_secs(60), true);
+    assert_eq!(actions, [Action::Send(report)]);
+    assert_eq!(bench.elapsed(start), UNANSWERED_MAX);
+    // Its answer does not take care of them either: no haste then.
     bench.receive(ToNode::Reconciliation(reconciliation(vec![], 0)));
-    assert_eq!(bench.actions(), []);
-    bench.link.ended(input(1), 2, bench.now);
-    assert_eq!(bench.actions().len(), 1);
-    let through = MAX_EVENTS_PER_REPORT as u64;
-    bench.receive(ToNode::Reconciliation(reconciliation(vec![], through)));
-    assert_eq!(bench.actions(), [Action::Send(bench.report())]);
+    let start = bench.now;
+    assert_eq!(bench.advance(REPORT_EVERY, true).len(), 1);
+    assert_eq!(bench.elapsed(start), REPORT_EVERY);
 }
 
 #[test]
