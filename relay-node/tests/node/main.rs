@@ -13,3 +13,4 @@ mod process;
 mod relay;
 mod secrets;
 mod support;
+mod told;

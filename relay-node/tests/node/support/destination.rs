@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use rtmp::Message;
-use rtmp::server::{ServerConfig, ServerEvent, ServerSession};
+use rtmp::server::{Refusal, ServerConfig, ServerEvent, ServerSession};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpSocket;
 use tokio::sync::{mpsc, watch};
@@ -19,6 +19,7 @@ pub(crate) struct Destination {
     pub(crate) number: u8,
     seen: mpsc::UnboundedReceiver<Seen>,
     reading: watch::Sender<bool>,
+    refusing: watch::Sender<bool>,
 }
 
 /// What a destination sees of a stream.
@@ -51,16 +52,17 @@ impl Destination {
         let address: SocketAddr = listener.local_addr().unwrap();
         let (see, seen) = mpsc::unbounded_channel();
         let (reading, read_on) = watch::channel(true);
+        let (refusing, refuses) = watch::channel(false);
         let secure = tls.is_some();
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 match &tls {
                     Some(tls) => match tls.accept(stream).await {
-                        Ok(stream) => serve(stream, &see, read_on.clone()).await,
+                        Ok(stream) => serve(stream, &see, read_on.clone(), &refuses).await,
                         Err(_) => continue,
                     },
-                    None => serve(stream, &see, read_on.clone()).await,
+                    None => serve(stream, &see, read_on.clone(), &refuses).await,
                 }
             }
         });
@@ -74,7 +76,13 @@ impl Destination {
             number,
             seen,
             reading,
+            refusing,
         }
+    }
+
+    /// Refuses every stream, or takes them again.
+    pub(crate) fn refuse(&self, refusing: bool) {
+        self.refusing.send(refusing).unwrap();
     }
 
     /// Takes nothing more off its sockets, or goes on with it.
@@ -137,11 +145,16 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: S,
     see: &mpsc::UnboundedSender<Seen>,
     mut read_on: watch::Receiver<bool>,
+    refuses: &watch::Receiver<bool>,
 ) {
     let mut session = ServerSession::new(ServerConfig::default(), Instant::now());
     let clean = loop {
         while let Some(event) = session.poll_event() {
             let seen = match event {
+                ServerEvent::PublishRequested(_) if *refuses.borrow() => {
+                    session.refuse(Refusal::UnknownKey);
+                    continue;
+                }
                 ServerEvent::PublishRequested(request) => {
                     session.accept(Instant::now()).unwrap();
                     Seen::Publishing(request.key.expose().to_owned())
@@ -158,6 +171,9 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             }
         }
         let _ = stream.flush().await;
+        if session.is_closed() {
+            return;
+        }
         if read_on.wait_for(|reading| *reading).await.is_err() {
             return;
         }

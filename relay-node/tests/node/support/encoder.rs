@@ -77,6 +77,18 @@ impl Encoder {
         soon(self.stream.flush()).await.unwrap();
     }
 
+    /// Ends the connection without a word.
+    pub(crate) async fn vanish(self) {
+        let (tcp, _) = self.stream.into_inner();
+        tcp.set_zero_linger().unwrap();
+    }
+
+    /// Sends what no encoder sends: a chunk without a beginning.
+    pub(crate) async fn misbehave(&mut self) {
+        soon(self.stream.write_all(&[0xFF; 16])).await.unwrap();
+        soon(self.stream.flush()).await.unwrap();
+    }
+
     /// Ends the stream properly.
     pub(crate) async fn stop(mut self) {
         self.client.stop();

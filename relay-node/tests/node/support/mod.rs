@@ -1,5 +1,6 @@
 //! A node in this process, with encoders before it and destinations behind it.
 
+pub(crate) mod control;
 pub(crate) mod destination;
 pub(crate) mod encoder;
 
@@ -79,6 +80,26 @@ impl Tls {
     }
 }
 
+/// Of a node on free ports.
+pub(crate) fn config(tls: &Tls, source: Source) -> Config {
+    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    Config {
+        node: "test".parse().unwrap(),
+        rtmps: Some(RtmpsListener {
+            listen: vec![any],
+            certificate: tls.path("certificate.pem"),
+            private_key: tls.path("key.pem"),
+        }),
+        rtmp: vec![any],
+        source,
+        admin: any,
+        ca_file: Some(tls.path("certificate.pem")),
+        allow_loopback: true,
+        log_level: LogLevel::Info,
+        log_format: LogFormat::Text,
+    }
+}
+
 /// A running node with one input.
 pub(crate) struct Rig {
     pub(crate) tls: Tls,
@@ -94,7 +115,6 @@ impl Rig {
     }
 
     pub(crate) async fn with(tls: Tls, destinations: &[&Destination]) -> Self {
-        crypto::install();
         let mut inputs = format!("[[input]]\nstream_key = \"{KEY}\"\n");
         for destination in destinations {
             inputs += &format!(
@@ -103,23 +123,13 @@ impl Rig {
             );
         }
         fs::write(tls.path("inputs.toml"), inputs).unwrap();
-        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
-        let config = Config {
-            node: "test".parse().unwrap(),
-            rtmps: Some(RtmpsListener {
-                listen: vec![any],
-                certificate: tls.path("certificate.pem"),
-                private_key: tls.path("key.pem"),
-            }),
-            rtmp: vec![any],
-            source: Source::File(tls.path("inputs.toml")),
-            admin: any,
-            ca_file: Some(tls.path("certificate.pem")),
-            allow_loopback: true,
-            log_level: LogLevel::Info,
-            log_format: LogFormat::Text,
-        };
-        let node = Node::start(SetUp::new(&config).unwrap()).await.unwrap();
+        let config = config(&tls, Source::File(tls.path("inputs.toml")));
+        Self::start(tls, &config).await
+    }
+
+    pub(crate) async fn start(tls: Tls, config: &Config) -> Self {
+        crypto::install();
+        let node = Node::start(SetUp::new(config).unwrap()).await.unwrap();
         // The first input of a file.
         let mut id = [0; 16];
         id[3] = 1;

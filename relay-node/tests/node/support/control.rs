@@ -1,0 +1,154 @@
+//! A control plane that knows one input, and a node that obeys it.
+
+#[allow(dead_code, reason = "the uplink's own tests need more of it")]
+#[path = "../../../src/uplink/fake.rs"]
+mod fake;
+
+use std::collections::VecDeque;
+use std::fs;
+
+use relay_node::config::Source;
+// What the fake is written for.
+use relay_node::uplink::Config;
+use shared::id::InputUid;
+use shared::link::{
+    Event, PublishAnswer, Reconciliation, Report, Snapshot, ToControl, ToNode, What, Wish,
+};
+
+use tokio::task::JoinHandle;
+
+use super::destination::Destination;
+use super::encoder::Encoder;
+use super::{KEY, Rig, Tls, config, soon};
+
+/// A node, and the control plane's end of its socket.
+pub(crate) struct Controlled {
+    rig: Option<Rig>,
+    fake: fake::Fake,
+    peer: fake::Peer,
+    /// What came and was not asked for yet.
+    events: VecDeque<Event>,
+    /// What the node acknowledged last.
+    applied: u64,
+    epoch: u64,
+}
+
+impl Controlled {
+    /// A node that has reported to its control plane.
+    pub(crate) async fn new() -> Self {
+        let mut fake = fake::Fake::start().await;
+        let tls = Tls::new();
+        fs::write(tls.path("token"), fake::TOKEN).unwrap();
+        let source = Source::ControlPlane {
+            url: fake.url().parse().unwrap(),
+            token_file: Some(tls.path("token")),
+        };
+        let mut config = config(&tls, source);
+        config.node = "fra-1".parse().unwrap();
+        let rig = Rig::start(tls, &config).await;
+        let mut peer = fake.socket().await;
+        let Some(ToControl::Report(Report { .. })) = soon(peer.receive()).await else {
+            panic!("the node does not begin with a report");
+        };
+        peer.send(&ToNode::Reconciliation(reconciliation())).await;
+        Self {
+            rig: Some(rig),
+            fake,
+            peer,
+            events: VecDeque::new(),
+            applied: 0,
+            epoch: 0,
+        }
+    }
+
+    /// An encoder that may publish, with the key of that number, to these destinations.
+    pub(crate) async fn publish(&mut self, key: u64, wish: Wish) -> Encoder {
+        self.epoch += 1;
+        let snapshot = self.snapshot(1, wish);
+        let rig = self.rig.as_ref().unwrap();
+        let (encoder, ()) =
+            tokio::join!(async { rig.encoder(KEY).await.publishing().await }, async {
+                let post = soon(self.fake.post()).await;
+                post.answer(200, &PublishAnswer::Accepted { snapshot, key });
+            });
+        encoder
+    }
+
+    /// The input as it is wanted, under the present epoch.
+    pub(crate) fn snapshot(&self, rev: u64, wish: Wish) -> Snapshot {
+        Snapshot {
+            input: input(),
+            rev,
+            epoch: self.epoch,
+            owner: None,
+            oldest_key: 0,
+            wish,
+        }
+    }
+
+    pub(crate) async fn push(&mut self, snapshot: Snapshot) {
+        self.peer.send(&ToNode::Snapshot(snapshot)).await;
+    }
+
+    /// Lets the node stop.
+    pub(crate) fn stopping(&mut self) -> JoinHandle<()> {
+        let rig = self.rig.take().unwrap();
+        tokio::spawn(rig.node.stop())
+    }
+
+    /// What happens next, taken care of.
+    pub(crate) async fn happens(&mut self) -> Event {
+        while self.events.is_empty() {
+            self.receive().await;
+        }
+        self.events.pop_front().unwrap()
+    }
+
+    /// The next thing that happens and that is asked for.
+    pub(crate) async fn until<T>(&mut self, is_it: impl Fn(What) -> Option<T>) -> T {
+        loop {
+            if let Some(it) = is_it(self.happens().await.what) {
+                return it;
+            }
+        }
+    }
+
+    /// Waits until the node has applied the snapshot of that revision.
+    pub(crate) async fn applied(&mut self, rev: u64) {
+        while self.applied < rev {
+            self.receive().await;
+        }
+    }
+
+    async fn receive(&mut self) {
+        match soon(self.peer.receive()).await {
+            Some(ToControl::Events(events)) => {
+                let through = events.events.last().unwrap().sequence;
+                self.events.extend(events.events);
+                self.peer.send(&ToNode::EventsTaken { through }).await;
+            }
+            Some(ToControl::Applied(applied)) => self.applied = applied.rev,
+            Some(_) => {}
+            None => panic!("the node has closed its socket"),
+        }
+    }
+}
+
+fn reconciliation() -> Reconciliation {
+    Reconciliation {
+        version: shared::link::LINK_VERSION,
+        snapshots: Vec::new(),
+        events_through: 0,
+    }
+}
+
+/// The control plane's one input.
+pub(crate) fn input() -> InputUid {
+    InputUid::from_random([1; 16])
+}
+
+/// Relay to these.
+pub(crate) fn relay(destinations: &[&Destination]) -> Wish {
+    let outputs = destinations.iter().map(|destination| destination.wanted());
+    Wish::relay(outputs.collect())
+}
