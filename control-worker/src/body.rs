@@ -12,6 +12,24 @@ pub(crate) async fn read(request: &mut Request) -> Result<Vec<u8>, Failure> {
     within(request, MAX_BODY_BYTES).await
 }
 
+/// Reads to its end a body that nobody wanted, or not all of it. Left unread, the answer may be lost:
+/// a proxy in front of the Worker takes it for a failure when it cannot pass the body on.
+pub(crate) async fn drain(request: &mut Request) {
+    if request.inner().body().is_none() {
+        return;
+    }
+    let Ok(mut chunks) = request.stream() else {
+        return;
+    };
+    let mut left = MAX_DRAINED_BYTES;
+    while let Some(Ok(chunk)) = chunks.next().await {
+        let Some(rest) = left.checked_sub(chunk.len()) else {
+            return;
+        };
+        left = rest;
+    }
+}
+
 /// A body, of which no more is read than `bound` bytes.
 pub(crate) async fn within(request: &mut Request, bound: usize) -> Result<Vec<u8>, Failure> {
     let mut body = Vec::new();
@@ -29,3 +47,6 @@ pub(crate) async fn within(request: &mut Request, bound: usize) -> Result<Vec<u8
     }
     Ok(body)
 }
+
+/// Of a body that nobody wanted, as much is read. Whoever sends more may lose the connection.
+const MAX_DRAINED_BYTES: usize = 1024 * 1024;

@@ -27,6 +27,7 @@ mod webhook;
 
 use control_core::auth::TokenId;
 use control_core::failure::Failure;
+use control_core::openapi;
 use control_core::route::{Access, Route};
 use serde_json::json;
 use shared::id::AccountId;
@@ -38,9 +39,11 @@ pub use webhook::Webhook;
 
 /// Answers a request of an API client or of a relay node.
 #[event(fetch)]
-async fn fetch(request: Request, env: Env, context: Context) -> Result<Response> {
+async fn fetch(mut request: Request, env: Env, context: Context) -> Result<Response> {
     let request_id = random::id()?;
-    let response = match serve(request, &env, &context).await {
+    let served = serve(&mut request, &env, &context).await;
+    body::drain(&mut request).await;
+    let response = match served {
         Ok(response) => response,
         Err(failure) => {
             if failure.status() >= 500 {
@@ -53,19 +56,19 @@ async fn fetch(request: Request, env: Env, context: Context) -> Result<Response>
 }
 
 async fn serve(
-    mut request: Request,
+    request: &mut Request,
     env: &Env,
     context: &Context,
 ) -> std::result::Result<Response, Failure> {
     // Of `worker`'s own type for methods, an unknown one would be a GET.
     let route = Route::parse(&request.inner().method(), &request.path())?;
     let token = match route.access() {
-        Access::Anybody => return health(),
+        Access::Anybody => return public(&route),
         access => auth::authenticate(request.headers(), access, env, context).await?,
     };
     match route {
-        Route::Health => health(),
-        Route::Relay(route) => relay::serve(env, token, route, &mut request).await,
+        Route::Health | Route::OpenApi => public(&route),
+        Route::Relay(route) => relay::serve(env, token, route, request).await,
         Route::Stream { account, route } => {
             let token = &token;
             let caller = Caller {
@@ -73,14 +76,17 @@ async fn serve(
                 token,
                 account,
             };
-            stream::serve(&caller, route, &mut request).await
+            stream::serve(&caller, route, request).await
         }
     }
 }
 
-/// The Worker runs; asks nothing of anybody.
-fn health() -> std::result::Result<Response, Failure> {
-    answer::success(Some(json!({"status": "ok"})))
+/// What needs no credentials; asks nothing of anybody.
+fn public(route: &Route) -> std::result::Result<Response, Failure> {
+    match route {
+        Route::OpenApi => answer::json(&openapi::document()?),
+        _ => answer::success(Some(json!({"status": "ok"}))),
+    }
 }
 
 /// Who asks on behalf of which account.

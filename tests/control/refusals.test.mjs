@@ -158,3 +158,13 @@ test("what an answer refuses, it does not repeat", async () => {
   assertRefused(answer, 400, 10005);
   assert.ok(!answer.text.includes(key));
 });
+
+test("a refusal that needs no body arrives although one was sent", async () => {
+  const body = JSON.stringify({ meta: { name: "x".repeat(60_000) } });
+  const nowhere = "/client/v4/accounts/null/stream/live_inputs";
+  for (let round = 0; round < 100; round += 1) {
+    assertRefused(await control.ask("POST", nowhere, { body }), 404, 7003);
+  }
+  const path = `/live_inputs/${(await control.createInput()).uid}`;
+  assert.equal((await control.api("DELETE", path, { body })).status, 200);
+});

@@ -1,7 +1,7 @@
 // Starts a control plane and runs a program beside it: `node serve.mjs PROGRAM ARGUMENT…`.
 //
 // The program finds the API as Cloudflare's clients look for it, by CLOUDFLARE_BASE_URL and
-// CLOUDFLARE_API_TOKEN, and what only an operator has (the database) in the further variables.
+// CLOUDFLARE_API_TOKEN, and at STREAM_CONNECT_OPERATOR what only an operator can do.
 
 import { spawn } from "node:child_process";
 import { createServer } from "node:http";
@@ -9,8 +9,9 @@ import { once } from "node:events";
 import { text } from "node:stream/consumers";
 import { startControl } from "../control/support.mjs";
 
-const control = await startControl();
-const database = await serveDatabase(control);
+// A run against the description makes many.
+const control = await startControl({ MAX_INPUTS_PER_ACCOUNT: "10000" });
+const operator = await serveOperator(control);
 const otherAccount = await control.addAccount();
 try {
   const [program, ...args] = process.argv.slice(2);
@@ -22,23 +23,23 @@ try {
       CLOUDFLARE_API_TOKEN: control.token,
       STREAM_CONNECT_ACCOUNT: control.account,
       STREAM_CONNECT_OTHER_ACCOUNT: otherAccount,
-      STREAM_CONNECT_RELAY_TOKEN: control.relayToken,
-      STREAM_CONNECT_DATABASE: `http://127.0.0.1:${database.address().port}`,
+      STREAM_CONNECT_OPERATOR: `http://127.0.0.1:${operator.address().port}`,
     },
   });
   const [code] = await once(child, "exit");
   process.exitCode = code ?? 1;
 } finally {
-  database.close();
+  operator.close();
   await control.close();
 }
 
-/** Answers a statement, `{"sql", "values"}`, with its rows: for tests that break the database. */
-async function serveDatabase(control) {
+/** Answers `{"token": {"account", …}}` with a new token, `{"sql", "values"}` with rows. */
+async function serveOperator(control) {
   const server = createServer(async (request, response) => {
     try {
-      const { sql, values = [] } = JSON.parse(await text(request));
-      response.end(JSON.stringify(await control.sql(sql, ...values)));
+      const { token, sql, values = [] } = JSON.parse(await text(request));
+      const answer = token ? await control.addToken(token) : await control.sql(sql, ...values);
+      response.end(JSON.stringify(answer));
     } catch (error) {
       response.writeHead(500).end(String(error));
     }

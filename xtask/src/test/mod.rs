@@ -309,9 +309,8 @@ impl Run<'_> {
         for_parts(&mut node, self.place);
         node.arg("tests/sdk/serve.mjs")
             .arg(python)
-            // Nothing is written beside the sources: neither bytecode nor pytest's cache.
-            .args(["-B", "-m", "pytest", "-p", "no:cacheprovider", "--quiet"])
-            .args(["--color=no", "--durations=5"])
+            // Without bytecode beside the sources.
+            .args(["-B", "-m", "pytest", "--color=no", "--durations=5"])
             .args(tests.iter().map(|test| test.path.as_str()));
         if self.arguments.full {
             node.env(FULL_VARIABLE, "1");

@@ -59,7 +59,7 @@ impl Counts {
 
     /// What a line of pytest adds: the last one, `3 passed, 1 failed in 2.51s`.
     pub(crate) fn of_pytest(line: &str) -> Option<Self> {
-        let (counts, time) = line.rsplit_once(" in ")?;
+        let (counts, time) = line.trim_matches(['=', ' ']).rsplit_once(" in ")?;
         if !time.starts_with(|first: char| first.is_ascii_digit()) {
             return None;
         }
@@ -198,7 +198,7 @@ mod tests {
     fn outcomes_are_read_from_pytest() {
         assert_eq!(
             Counts::of_pytest(
-                "1 failed, 12 passed, 2 skipped, 3 warnings, 1 error in 61.20s (0:01:01)"
+                "= 1 failed, 12 passed, 2 skipped, 3 warnings, 1 error in 61.20s (0:01:01) ="
             ),
             Some(Counts {
                 passed: 12,

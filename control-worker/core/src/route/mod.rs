@@ -16,6 +16,8 @@ use crate::permission::Permission;
 pub enum Route {
     /// `GET /health`
     Health,
+    /// `GET /openapi.json`
+    OpenApi,
     /// What relay nodes ask.
     Relay(RelayRoute),
     /// `/accounts/:account/stream/…`
@@ -40,6 +42,12 @@ impl Route {
         if path == "/health" {
             return match method {
                 "GET" => Ok(Self::Health),
+                _ => Err(Failure::method_not_allowed("GET")),
+            };
+        }
+        if path == "/openapi.json" {
+            return match method {
+                "GET" => Ok(Self::OpenApi),
                 _ => Err(Failure::method_not_allowed("GET")),
             };
         }
@@ -68,7 +76,7 @@ impl Route {
     /// Who may take this route.
     pub fn access(&self) -> Access {
         match self {
-            Self::Health => Access::Anybody,
+            Self::Health | Self::OpenApi => Access::Anybody,
             Self::Relay(_) => Access::Relay,
             Self::Stream { account, route } => Access::Account(*account, route.permission()),
         }
@@ -152,11 +160,13 @@ mod tests {
             assert_eq!(found, Route::Relay(route));
             assert_eq!(found.access(), Access::Relay);
         }
-        let health = Route::parse("GET", "/health").unwrap();
-        assert_eq!(
-            (&health, health.access()),
-            (&Route::Health, Access::Anybody)
-        );
+        for (path, route) in [
+            ("/health", Route::Health),
+            ("/openapi.json", Route::OpenApi),
+        ] {
+            let found = Route::parse("GET", path).unwrap();
+            assert_eq!((&found, found.access()), (&route, Access::Anybody));
+        }
     }
 
     #[test]
@@ -172,6 +182,7 @@ mod tests {
                 "PUT, DELETE",
             ),
             ("POST", "/health".into(), "GET"),
+            ("POST", "/openapi.json".into(), "GET"),
             ("GET", PUBLISH_PATH.into(), "POST"),
             ("POST", "/relay/v1/nodes/a/link".into(), "GET"),
             ("GET", "/relay/v1/nodes/a/poll".into(), "POST"),

@@ -5,6 +5,8 @@ mod changes;
 #[cfg(test)]
 mod database;
 #[cfg(test)]
+mod description;
+#[cfg(test)]
 mod end_points;
 #[cfg(test)]
 mod examples;

@@ -1,0 +1,133 @@
+"""The API's description as the Worker serves it, and what is there to be asked for."""
+
+import itertools
+import os
+import random
+import re
+from urllib.parse import urlsplit
+
+import requests
+import schemathesis
+from hypothesis import strategies as st
+from schemathesis.core import NOT_SET
+
+# STREAM_CONNECT_SEED repeats a run; a full run makes more requests of each operation.
+SEED = int(os.environ.get("STREAM_CONNECT_SEED") or random.SystemRandom().randrange(2**32))
+EXAMPLES = 500 if os.environ.get("STREAM_CONNECT_FULL") else 30
+HEADER = f"schemathesis: {EXAMPLES} examples an operation, STREAM_CONNECT_SEED={SEED}"
+
+_base = urlsplit(os.environ["CLOUDFLARE_BASE_URL"])
+ROOT = f"{_base.scheme}://{_base.netloc}"
+ACCOUNT = os.environ["STREAM_CONNECT_ACCOUNT"]
+NOBODY = "0" * 32
+MAX_BODY_BYTES = 64 * 1024
+
+ID = re.compile(r"[0-9a-f]{32}")
+OUTPUT = {"url": "rtmp://a.example.com/live2", "streamKey": "uzya-f19y-g2g9-a2ee-51j2"}
+
+session = requests.Session()
+
+schemathesis.openapi.format(
+    "rtmp-url",
+    st.from_regex(r"rtmps?://[a-z]{1,9}\.example(:[1-9][0-9]{3})?/[a-z0-9/]{1,20}", fullmatch=True),
+)
+schemathesis.openapi.format(
+    "stream-key",
+    st.text(st.characters(min_codepoint=32, exclude_categories=["Cc", "Cs"]), max_size=200),
+)
+
+schema = schemathesis.openapi.from_url(
+    f"{ROOT}/openapi.json",
+    config=schemathesis.Config.from_dict({
+        "seed": SEED,
+        "base-url": ROOT,
+        "generation": {"max-examples": EXAMPLES, "database": "none"},
+    }),
+)
+
+
+class World:
+    """Live inputs and outputs that exist, so that what is asked for is there."""
+
+    def __init__(self, tokens):
+        self._tokens = itertools.cycle(tokens)
+        self.input = self._create("", None)
+        self.output = self._create(f"/{self.input}/outputs", OUTPUT)
+        self._crowded = self.input
+        self._crowd = itertools.count()
+
+    def headers(self):
+        return {"Authorization": f"Bearer {next(self._tokens)}"}
+
+    def parameters(self, operation):
+        """A path that leads to something: to something new, where the operation takes it away."""
+        found = {
+            "account_id": ACCOUNT,
+            "live_input_identifier": self.input,
+            "output_identifier": self.output,
+        }
+        if operation == "create_output":
+            # An input takes 50.
+            if next(self._crowd) % 40 == 0:
+                self._crowded = self._create("", None)
+            found["live_input_identifier"] = self._crowded
+        if operation == "delete_live_input":
+            found["live_input_identifier"] = self._create("", None)
+        if operation == "delete_output":
+            found["output_identifier"] = self._create(f"/{self.input}/outputs", OUTPUT)
+        return found
+
+    def _create(self, path, body):
+        url = f"{ROOT}/accounts/{ACCOUNT}/stream/live_inputs{path}"
+        answer = session.post(url, json=body, headers=self.headers())
+        answer.raise_for_status()
+        return answer.json()["result"]["uid"]
+
+
+def aim(case, world):
+    """Points a made request at what exists, wherever its path could exist; but every eighth misses."""
+    found = world.parameters(case.operation.definition.raw.get("operationId"))
+    for name, value in dict(case.path_parameters or {}).items():
+        if ID.fullmatch(str(value)) and (name == "account_id" or int(value, 16) % 8 != 1):
+            case.path_parameters[name] = found[name]
+
+
+# A body that each operation accepts, where it needs one.
+BODIES = {
+    "create_output": OUTPUT,
+}
+
+
+def directed(operation, world):
+    """Requests that bring about each described answer: `(status, how it differs from a good one)`."""
+    raw = operation.definition.raw
+    described = operation.responses.status_codes
+    yield 200, {}
+    if raw.get("security") == []:
+        return
+    yield 400, {"headers": {}}
+    yield 403, {"headers": {"Authorization": "Bearer " + "x" * 40}}
+    yield 404, {"path": {"account_id": "me"}}
+    for name in ["live_input_identifier", "output_identifier"]:
+        if f"{{{name}}}" in operation.path:
+            yield 404, {"path": {name: NOBODY}}
+            yield 404, {"path": {name: "nonsense"}}
+    if "requestBody" in raw:
+        for body in ["nonsense", "[]", '{"enabled": "perhaps"}']:
+            yield 400, {"body": body.encode()}
+        yield 413, {"body": b" " * (MAX_BODY_BYTES + 1)}
+
+
+def case(operation, world, path={}, headers=None, body=None):
+    """A request that the operation grants, with what is to differ."""
+    name = operation.definition.raw["operationId"]
+    parameters = world.parameters(name) | path
+    used = {key: value for key, value in parameters.items() if f"{{{key}}}" in operation.path}
+    if body is None:
+        body = BODIES.get(name, NOT_SET)
+    return operation.Case(
+        path_parameters=used,
+        headers=world.headers() if headers is None else headers,
+        body=body,
+        media_type="application/json",
+    )
