@@ -20,7 +20,6 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{self, Config, Source, TokenError};
 use crate::control::{Control, Revs};
 use crate::egress::Dialler;
-use crate::egress::address::AddressPolicy;
 use crate::egress::tls::{self, CaFileError};
 use crate::ingest::Ingest;
 use crate::ingest::tls::{CertificateError, server_config};
@@ -58,9 +57,7 @@ impl SetUp {
             None => None,
         };
         let tls = tls::client_config(config.ca_file.as_deref())?;
-        let policy = AddressPolicy {
-            allow_loopback: config.allow_loopback,
-        };
+        let policy = config.destinations.clone();
         let mut random = [0; 16];
         getrandom::fill(&mut random).map_err(SetUpError::Random)?;
         let instance = Instance::from_random(random);

@@ -5,6 +5,7 @@
 //! the API and of the link, the error codes, the limits. Nothing here does I/O, reads a clock or
 //! draws randomness, and all of it compiles to Wasm as well as natively.
 
+pub mod address;
 pub mod api;
 pub mod envelope;
 pub mod id;

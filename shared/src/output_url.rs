@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use url::{Host, Url};
+use url::{Host, ParseError, Url};
 
 use crate::limits::MAX_OUTPUT_URL_BYTES;
 
@@ -28,14 +28,23 @@ impl OutputUrl {
         if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
             return Err(InvalidOutputUrl::Blank);
         }
-        let url = Url::parse(text).map_err(|_| InvalidOutputUrl::Malformed)?;
+        let url = Url::parse(text).map_err(|error| match error {
+            ParseError::InvalidPort => InvalidOutputUrl::Port,
+            _ => InvalidOutputUrl::Malformed,
+        })?;
         let tls = match url.scheme() {
             "rtmp" => false,
             "rtmps" => true,
             _ => return Err(InvalidOutputUrl::Scheme),
         };
-        if !url.username().is_empty() || url.password().is_some() {
+        // The text itself is looked at: `Url` drops an empty user name, and reads an escaped host
+        // as the one that it stands for.
+        let (authority, app) = authority_and_app(text);
+        if authority.contains('@') {
             return Err(InvalidOutputUrl::UserInfo);
+        }
+        if authority.contains('%') {
+            return Err(InvalidOutputUrl::Host);
         }
         if url.fragment().is_some() {
             return Err(InvalidOutputUrl::Fragment);
@@ -49,7 +58,11 @@ impl OutputUrl {
         let decoded = percent_decoded(typed).ok_or(InvalidOutputUrl::Host)?;
         let host = match Host::parse(&decoded).map_err(|_| InvalidOutputUrl::Host)? {
             Host::Domain(name) => name,
-            Host::Ipv4(address) => address.to_string(),
+            // Decimal, octal and hexadecimal forms are read differently by different programs.
+            Host::Ipv4(address) if address.to_string() != decoded => {
+                return Err(InvalidOutputUrl::Address);
+            }
+            Host::Ipv4(_) => decoded,
             Host::Ipv6(address) => address.to_string(),
         };
         let port = match url.port() {
@@ -58,7 +71,6 @@ impl OutputUrl {
             None if tls => DEFAULT_RTMPS_PORT,
             None => DEFAULT_RTMP_PORT,
         };
-        let app = app_of(text);
         if app.is_empty() {
             return Err(InvalidOutputUrl::Application);
         }
@@ -96,6 +108,12 @@ impl OutputUrl {
         &self.app
     }
 
+    /// Whether both lead to the same application of the same server, however they are typed.
+    pub fn is_same_destination(&self, other: &Self) -> bool {
+        let parts = |url: &Self| (url.tls, url.host.clone(), url.port, url.app.clone());
+        parts(self) == parts(other)
+    }
+
     /// The `tcUrl` of RTMP's `connect`: the URL as typed, port included if it was, without a
     /// slash at its end.
     pub fn tc_url(&self) -> &str {
@@ -120,6 +138,9 @@ pub const DEFAULT_RTMPS_PORT: u16 = 443;
 /// Why a text is no URL for an output. Each reads as a sentence that says what to change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidOutputUrl {
+    /// An IPv4 address that is not written as four decimal numbers.
+    #[error("the URL's host is an address in an unusual form: write it as four decimal numbers")]
+    Address,
     /// Nothing after the host.
     #[error(
         "the URL names no application: add it after the host, as in rtmp://a.rtmp.youtube.com/live2"
@@ -137,8 +158,8 @@ pub enum InvalidOutputUrl {
     /// Not a URL.
     #[error("this is not a URL: write it as rtmp://host/application or rtmps://host/application")]
     Malformed,
-    /// Port 0.
-    #[error("port 0 cannot be connected to: give a port from 1 to 65535, or none")]
+    /// Port 0, or one above 65535.
+    #[error("the URL's port cannot be connected to: give a port from 1 to 65535, or none")]
     Port,
     /// A scheme that outputs do not speak.
     #[error("outputs speak RTMP and RTMPS: the URL must begin with rtmp:// or rtmps://")]
@@ -151,13 +172,15 @@ pub enum InvalidOutputUrl {
     UserInfo,
 }
 
-/// What stands after the authority of `text`, taken from the text itself because `Url` re-encodes.
-fn app_of(text: &str) -> &str {
+/// The authority of `text` and what stands after it, without the slashes round that.
+fn authority_and_app(text: &str) -> (&str, &str) {
     let after_scheme = text.split_once("://").map_or("", |(_, rest)| rest);
-    after_scheme
-        .split_once('/')
-        .map_or("", |(_, path)| path)
-        .trim_matches('/')
+    let end = after_scheme.find(['/', '?', '#']);
+    let (authority, rest) = after_scheme.split_at(end.unwrap_or(after_scheme.len()));
+    // A query alone is no application.
+    let app = if rest.starts_with('/') { rest } else { "" };
+    let app = app.trim_matches('/');
+    (authority, if app.starts_with('?') { "" } else { app })
 }
 
 fn percent_decoded(host: &str) -> Option<String> {
@@ -254,8 +277,26 @@ mod tests {
             ("rtmp:example.com/live", Host),
             ("rtmp://exa%20mple.com/live", Host),
             ("rtmp://example.com:0/live", Port),
-            ("rtmp://example.com:70000/live", Malformed),
+            ("rtmp://example.com:70000/live", Port),
+            ("rtmp://example.com:-1/live", Port),
             ("rtmp://user:pass@example.com/live", UserInfo),
+            ("rtmp://@example.com/live", UserInfo),
+            ("rtmp://:@example.com/live", UserInfo),
+            ("rtmp://2130706433/live", Address),
+            ("rtmp://0x7f000001/live", Address),
+            ("rtmp://0177.0.0.1/live", Address),
+            ("rtmp://127.1/live", Address),
+            ("rtmp://8.8.8.8./live", Address),
+            ("rtmp://１２７.０.０.１/live", Address),
+            ("rtmp://%31%32%37.0.0.1/live", Host),
+            ("rtmp://exa%6dple.com/live", Host),
+            ("rtmp://256.1.1.1/live", Host),
+            ("rtmp://[::1/live", Malformed),
+            ("rtmp://[fe80::1%25eth0]/live", Malformed),
+            ("rtmp://example.com\\@evil.example/live", UserInfo),
+            ("rtmp://example.com/?app=live", Application),
+            ("rtmp://example.com?/live", Application),
+            ("rtmp://example.com?app=live", Application),
             ("rtmp://example.com", Application),
             ("rtmp://example.com/", Application),
             ("rtmp://example.com/live#a", Fragment),
@@ -263,6 +304,22 @@ mod tests {
             ("rtmp://example.com/live\n", Blank),
         ] {
             assert_eq!(OutputUrl::parse(text), Err(why), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_destination_is_the_same_however_it_is_typed() {
+        let url = |text| OutputUrl::parse(text).unwrap();
+        let one = url("rtmps://Example.com/live?a=1");
+        for (text, same) in [
+            ("rtmps://example.com:443/live?a=1/", true),
+            ("RTMPS://EXAMPLE.com/live?a=1", true),
+            ("rtmp://example.com:443/live?a=1", false),
+            ("rtmps://example.com:444/live?a=1", false),
+            ("rtmps://example.com/live", false),
+            ("rtmps://example.com/Live?a=1", false),
+        ] {
+            assert_eq!(one.is_same_destination(&url(text)), same, "{text}");
         }
     }
 

@@ -6,12 +6,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
+use shared::address::{AddressPolicy, Network};
 use shared::id::NodeName;
 use shared::secret::Secret;
 use url::Url;
 
 pub use written::{
-    Addresses, Admin, Control, Log, LogFormat, LogLevel, Outputs, Rtmp, Rtmps, Written,
+    Addresses, Admin, Control, Log, LogFormat, LogLevel, Networks, Outputs, Rtmp, Rtmps, Written,
 };
 
 use crate::toml_error::TomlError;
@@ -31,8 +32,8 @@ pub struct Config {
     pub admin: SocketAddr,
     /// Certificate authorities trusted at destinations beside the public ones.
     pub ca_file: Option<PathBuf>,
-    /// Whether destinations may be on loopback addresses.
-    pub allow_loopback: bool,
+    /// Which addresses destinations may have.
+    pub destinations: AddressPolicy,
     /// How much to log.
     pub log_level: LogLevel,
     /// How to write the log.
@@ -98,6 +99,7 @@ impl Config {
             (None, Source::File(_)) => DEFAULT_STATIC_NODE.parse().map_err(|_| Incomplete::Node)?,
             (None, Source::ControlPlane { .. }) => return Err(Incomplete::Node),
         };
+        let loopback = written.outputs.allow_loopback.unwrap_or(false);
         Ok(Self {
             node,
             rtmps,
@@ -105,11 +107,17 @@ impl Config {
             source,
             admin: written.admin.listen.unwrap_or(DEFAULT_ADMIN_LISTEN),
             ca_file: written.outputs.ca_file,
-            allow_loopback: written.outputs.allow_loopback.unwrap_or(false),
+            destinations: destinations(written.outputs.allow, loopback),
             log_level: written.log.level.unwrap_or_default(),
             log_format: written.log.format.unwrap_or_default(),
         })
     }
+}
+
+fn destinations(allow: Option<Networks>, loopback: bool) -> AddressPolicy {
+    let networks = allow.map_or_else(Vec::new, |networks| networks.0);
+    let loopback = Network::LOOPBACK.into_iter().filter(|_| loopback);
+    AddressPolicy::allowing(networks.into_iter().chain(loopback))
 }
 
 /// `[rtmps]`, complete.

@@ -23,13 +23,14 @@ token_file = "token"
 listen = "127.0.0.1:8782"
 [outputs]
 ca_file = "extra-ca.pem"
+allow = ["10.0.0.0/8", "fd00::/8"]
 allow_loopback = true
 [log]
 level = "debug"
 format = "json"
 "#;
 
-const EVERY_FLAG: [&str; 12] = [
+const EVERY_FLAG: [&str; 13] = [
     "--node=ams-1",
     "--rtmps-listen=127.0.0.2:1,127.0.0.2:2",
     "--rtmps-certificate=c",
@@ -39,6 +40,7 @@ const EVERY_FLAG: [&str; 12] = [
     "--control-token-file=t",
     "--admin-listen=127.0.0.2:4",
     "--outputs-ca-file=a",
+    "--outputs-allow=192.168.0.0/16,fd01::/16",
     "--outputs-allow-loopback=false",
     "--log-level=trace",
     "--log-format=text",
@@ -140,12 +142,27 @@ fn defaults_fill_what_is_absent() {
     )
     .unwrap();
     assert_eq!(config.rtmps.unwrap().listen, ["[::]:443".parse().unwrap()]);
-    assert!(config.rtmp.is_empty() && !config.allow_loopback);
+    assert!(config.rtmp.is_empty());
+    assert_eq!(config.destinations, AddressPolicy::default());
     assert_eq!(config.admin, "127.0.0.1:8781".parse().unwrap());
     assert_eq!(
         (config.log_level, config.log_format),
         (LogLevel::Info, LogFormat::Text)
     );
+}
+
+#[test]
+fn destinations_may_be_where_the_operator_allows() {
+    let judge = |outputs: &str, address: &str| {
+        let text = format!("[rtmp]\nlisten = \"127.0.0.1:0\"\n[outputs]\n{outputs}");
+        let config = Config::complete(file(&text), Some("inputs.toml".into())).unwrap();
+        config.destinations.judge(address.parse().unwrap()).is_ok()
+    };
+    let (private, loopback) = ("allow = [\"10.0.0.0/8\"]", "allow_loopback = true");
+    assert!(!judge("", "10.1.1.1") && !judge("", "127.0.0.1"));
+    assert!(judge(private, "10.1.1.1") && !judge(private, "127.0.0.1"));
+    assert!(!judge(loopback, "10.1.1.1") && judge(loopback, "127.0.0.1"));
+    assert!(toml::from_str::<Written>("[outputs]\nallow = [\"10.0.0.1/8\"]").is_err());
 }
 
 #[test]
@@ -208,5 +225,6 @@ fn the_shipped_example_is_right() {
     assert!(rtmps.certificate.is_some() && rtmps.private_key.is_some());
     assert!(control.url.is_some() && control.token_file.is_some() && admin.listen.is_some());
     assert!(outputs.ca_file.is_some() && outputs.allow_loopback.is_some());
+    assert!(outputs.allow.is_some());
     assert!(log.level.is_some() && log.format.is_some());
 }

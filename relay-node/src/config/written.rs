@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
+use shared::address::{InvalidNetwork, Network};
 use shared::id::NodeName;
 use url::Url;
 
@@ -64,6 +65,7 @@ impl Written {
             },
             outputs: Outputs {
                 ca_file: self.outputs.ca_file.or(below.outputs.ca_file),
+                allow: self.outputs.allow.or(below.outputs.allow),
                 allow_loopback: self.outputs.allow_loopback.or(below.outputs.allow_loopback),
             },
             log: Log {
@@ -162,6 +164,14 @@ pub struct Outputs {
     /// Certificate authorities trusted at destinations beside the public ones, as a PEM file
     #[arg(id = "outputs-ca-file", long = "outputs-ca-file", value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
+    /// Networks that destinations may be in beside what is public
+    #[arg(
+        id = "outputs-allow",
+        long = "outputs-allow",
+        value_name = "NETWORK",
+        value_parser = networks
+    )]
+    pub allow: Option<Networks>,
     /// Whether destinations may be on this machine's loopback addresses (development only)
     #[arg(
         id = "outputs-allow-loopback",
@@ -262,6 +272,25 @@ fn some_addresses<'de, D: serde::Deserializer<'de>>(
 fn addresses(text: &str) -> Result<Addresses, std::net::AddrParseError> {
     let addresses: Result<_, _> = text.split(',').map(|one| one.trim().parse()).collect();
     addresses.map(Addresses)
+}
+
+/// Networks, in the file an array of them.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Vec<String>")]
+pub struct Networks(pub Vec<Network>);
+
+impl TryFrom<Vec<String>> for Networks {
+    type Error = InvalidNetwork;
+
+    fn try_from(texts: Vec<String>) -> Result<Self, InvalidNetwork> {
+        let networks: Result<_, _> = texts.iter().map(|text| text.parse()).collect();
+        networks.map(Self)
+    }
+}
+
+fn networks(text: &str) -> Result<Networks, InvalidNetwork> {
+    let networks: Result<_, _> = text.split(',').map(|one| one.trim().parse()).collect();
+    networks.map(Networks)
 }
 
 fn url<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Url>, D::Error> {

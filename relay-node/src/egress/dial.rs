@@ -9,6 +9,7 @@ use std::time::Duration;
 use broadcast::{Reason, Step};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use shared::address::AddressPolicy;
 use shared::output_url::OutputUrl;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::task::JoinSet;
@@ -16,7 +17,6 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
 
 use super::Connection;
-use super::address::AddressPolicy;
 use super::connection::Counted;
 use crate::socket;
 
@@ -190,6 +190,7 @@ fn not_connected(error: &io::Error) -> DialError {
 
 #[cfg(test)]
 mod tests {
+    use shared::address::Network;
     use tokio::net::TcpListener;
     use tokio::time::Instant;
 
@@ -197,8 +198,9 @@ mod tests {
     use crate::egress::tls;
 
     fn dialler(allow_loopback: bool) -> Dialler {
+        let allowed = Network::LOOPBACK.into_iter().filter(|_| allow_loopback);
         Dialler::new(
-            AddressPolicy { allow_loopback },
+            AddressPolicy::allowing(allowed),
             tls::client_config(None).unwrap(),
         )
     }
@@ -218,11 +220,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn loopback_is_refused_by_address_and_by_name() {
+    async fn what_is_not_public_is_refused_by_address_and_by_name() {
         for url in [
             "rtmp://127.0.0.1/live",
             "rtmp://[::1]/live",
             "rtmp://localhost/live",
+            "rtmp://10.0.0.1/live",
+            "rtmp://169.254.169.254/live",
+            "rtmp://[::ffff:192.168.0.1]/live",
         ] {
             assert_eq!(reason(false, url).await, Reason::AddressForbidden, "{url}");
         }

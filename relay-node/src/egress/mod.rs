@@ -1,6 +1,5 @@
 //! Sending a broadcast to its destinations, each by a task of its own.
 
-pub mod address;
 mod connection;
 mod destination;
 mod dial;

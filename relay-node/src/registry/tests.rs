@@ -1,7 +1,7 @@
+use shared::address::AddressPolicy;
 use shared::link::Protocol;
 
 use super::*;
-use crate::egress::address::AddressPolicy;
 use crate::egress::tls;
 use crate::static_control;
 

@@ -18,6 +18,7 @@ use relay_node::node::{Node, SetUp};
 use rtmp::MessageType;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use shared::address::{AddressPolicy, Network};
 use shared::id::{InputUid, OutputUid};
 use shared::link::{Snapshot, Target, WantedOutput, Wish};
 use shared::secret::Secret;
@@ -94,7 +95,7 @@ pub(crate) fn config(tls: &Tls, source: Source) -> Config {
         source,
         admin: any,
         ca_file: Some(tls.path("certificate.pem")),
-        allow_loopback: true,
+        destinations: AddressPolicy::allowing(Network::LOOPBACK),
         log_level: LogLevel::Info,
         log_format: LogFormat::Text,
     }
