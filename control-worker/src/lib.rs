@@ -63,11 +63,11 @@ async fn serve(
     // Of `worker`'s own type for methods, an unknown one would be a GET.
     let route = Route::parse(&request.inner().method(), &request.path())?;
     let token = match route.access() {
-        Access::Anybody => return public(&route),
+        Access::Anybody => return public(&route, env).await,
         access => auth::authenticate(request.headers(), access, env, context).await?,
     };
     match route {
-        Route::Health | Route::OpenApi => public(&route),
+        Route::Health | Route::Lifecycle { .. } | Route::OpenApi => public(&route, env).await,
         Route::Relay(route) => relay::serve(env, token, route, request).await,
         Route::Stream { account, route } => {
             let token = &token;
@@ -81,9 +81,10 @@ async fn serve(
     }
 }
 
-/// What needs no credentials; asks nothing of anybody.
-fn public(route: &Route) -> std::result::Result<Response, Failure> {
+/// What needs no credentials.
+async fn public(route: &Route, env: &Env) -> std::result::Result<Response, Failure> {
     match route {
+        Route::Lifecycle { input } => live_inputs::lifecycle(env, *input).await,
         Route::OpenApi => answer::json(&openapi::document()?),
         _ => answer::success(Some(json!({"status": "ok"}))),
     }

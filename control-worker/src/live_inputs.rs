@@ -3,23 +3,31 @@
 use control_core::answer as shown;
 use control_core::change::{Change, ChangeAnswer, ChangeRequest, Limits};
 use control_core::failure::Failure;
-use control_core::request::{InputUpdate, NewInput};
-use control_core::sql::{InputRead, InputRow, OutputRow, Results, list_inputs};
-use shared::id::{AccountId, InputUid};
+use control_core::request::{InputQuery, InputUpdate, NewInput};
+use control_core::sql::{self, InputList, InputRead, InputRow, OutputRow, Results};
+use shared::id::InputUid;
 use shared::stream_key::StreamKey;
 use worker::{Env, Request, Response};
 
 use crate::{Caller, answer, body, clock, d1, log, object, random, settings};
 
 /// `GET /live_inputs`
-pub(crate) async fn list(env: &Env, account: AccountId) -> Result<Response, Failure> {
-    let results = d1::batch(env, &[list_inputs(account)]).await;
+pub(crate) async fn list(caller: &Caller<'_>, request: &Request) -> Result<Response, Failure> {
+    let url = request
+        .url()
+        .map_err(log::internal("reading a request's URL"))?;
+    let is_sdk = request.headers().has("x-stainless-lang").unwrap_or(false);
+    let query = InputQuery::parse(url.query().unwrap_or_default(), is_sdk)?;
+    let list = InputList {
+        account: caller.account,
+        query: &query,
+    };
+    let results = d1::batch(caller.env, &list.batch()).await;
     let results = results.map_err(log::unavailable("listing live inputs"))?;
-    let rows = results
-        .rows(0)
+    let page = list
+        .outcome(&results)
         .map_err(log::internal("listing live inputs"))?;
-    let listed: Result<Vec<_>, _> = rows.into_iter().map(shown::listed_input).collect();
-    answer::success(Some(listed?))
+    answer::json(&shown::input_list(page, &query)?)
 }
 
 /// `POST /live_inputs`
@@ -62,6 +70,22 @@ pub(crate) async fn delete(caller: &Caller<'_>, input: InputUid) -> Result<Respo
         ChangeAnswer::Deleted => answer::success::<()>(None),
         _ => Err(Failure::internal()),
     }
+}
+
+/// `GET /live_inputs/:input/videos`: nothing is recorded.
+pub(crate) async fn videos(caller: &Caller<'_>, input: InputUid) -> Result<Response, Failure> {
+    read(caller, input).await?;
+    answer::success(Some([(); 0]))
+}
+
+/// `GET /:input/lifecycle`, without an envelope, as players read it.
+pub(crate) async fn lifecycle(env: &Env, input: InputUid) -> Result<Response, Failure> {
+    let results = d1::batch(env, &[sql::lifecycle(input)]).await;
+    let results = results.map_err(log::unavailable("reading a lifecycle"))?;
+    let row = results
+        .first(0)
+        .map_err(log::internal("reading a lifecycle"))?;
+    answer::json(&shown::lifecycle(row.ok_or_else(Failure::no_such_input)?))
 }
 
 /// Reads a live input with its outputs, for a caller who may see their keys.

@@ -4,7 +4,6 @@ use control_core::answer as shown;
 use control_core::change::{Change, ChangeAnswer};
 use control_core::failure::Failure;
 use control_core::request::{NewOutput, OutputUpdate};
-use control_core::sql::OutputRow;
 use shared::id::{InputUid, OutputUid};
 use worker::{Request, Response};
 
@@ -19,13 +18,27 @@ pub(crate) async fn list(caller: &Caller<'_>, input: InputUid) -> Result<Respons
     answer::success(Some(outputs?))
 }
 
+/// `GET /live_inputs/:input/outputs/:output`
+pub(crate) async fn details(
+    caller: &Caller<'_>,
+    input: InputUid,
+    uid: OutputUid,
+) -> Result<Response, Failure> {
+    let (_, rows) = live_inputs::read(caller, input).await?;
+    let row = rows.into_iter().find(|row| row.uid == uid);
+    let row = row.ok_or_else(Failure::no_such_output)?;
+    let keyring = settings::keyring(caller.env)?;
+    answer::success(Some(shown::output(row, caller.account, &keyring)?))
+}
+
 /// `POST /live_inputs/:input/outputs`
 pub(crate) async fn create(
     caller: &Caller<'_>,
     input: InputUid,
     request: &mut Request,
 ) -> Result<Response, Failure> {
-    let body = NewOutput::parse(&body::read(request).await?)?;
+    let policy = settings::destinations(caller.env)?;
+    let body = NewOutput::parse(&body::read(request).await?, &policy)?;
     let (uid, nonce) = draw_uid().map_err(log::internal("drawing random bytes"))?;
     let uid = OutputUid::from_random(uid);
     let keyring = settings::keyring(caller.env)?;
@@ -41,8 +54,13 @@ pub(crate) async fn update(
     uid: OutputUid,
     request: &mut Request,
 ) -> Result<Response, Failure> {
-    let OutputUpdate { enabled } = OutputUpdate::parse(&body::read(request).await?)?;
-    changed(caller, input, Change::UpdateOutput { uid, enabled }).await
+    let policy = settings::destinations(caller.env)?;
+    let body = OutputUpdate::parse(&body::read(request).await?, &policy)?;
+    let nonce = random::bytes().map_err(log::internal("drawing random bytes"))?;
+    let keyring = settings::keyring(caller.env)?;
+    let change = Change::update_output(body, caller.account, uid, nonce, &keyring)
+        .map_err(log::internal("sealing an output's key"))?;
+    changed(caller, input, change).await
 }
 
 /// `DELETE /live_inputs/:input/outputs/:output`
@@ -63,14 +81,17 @@ async fn changed(
     change: Change,
 ) -> Result<Response, Failure> {
     match live_inputs::change(caller, input, change).await? {
-        ChangeAnswer::Output(row) => show(caller, row),
+        ChangeAnswer::Output { output, alike } => {
+            let keyring = settings::keyring(caller.env)?;
+            answer::json(&shown::changed_output(
+                output,
+                alike,
+                caller.account,
+                &keyring,
+            )?)
+        }
         _ => Err(Failure::internal()),
     }
-}
-
-fn show(caller: &Caller<'_>, row: OutputRow) -> Result<Response, Failure> {
-    let keyring = settings::keyring(caller.env)?;
-    answer::success(Some(shown::output(row, caller.account, &keyring)?))
 }
 
 fn draw_uid() -> worker::Result<([u8; 16], [u8; 12])> {

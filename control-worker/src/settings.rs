@@ -1,5 +1,6 @@
 //! What the operator configured: variables and secrets of `wrangler.toml`.
 
+use control_core::destination::DestinationPolicy;
 use control_core::failure::Failure;
 use control_core::keys::Keyring;
 use shared::limits::{DEFAULT_MAX_INPUTS_PER_ACCOUNT, DEFAULT_MAX_OUTPUTS_PER_INPUT};
@@ -20,6 +21,15 @@ pub(crate) fn ingest_url(env: &Env) -> Result<String, Failure> {
     let url = env.var("INGEST_RTMPS_URL");
     let url = url.map_err(log::internal("reading the variable INGEST_RTMPS_URL"))?;
     Ok(url.to_string())
+}
+
+/// Where outputs may send: the variable `OUTPUT_NETWORKS` names networks that are allowed beside
+/// what is public.
+pub(crate) fn destinations(env: &Env) -> Result<DestinationPolicy, Failure> {
+    let networks = env.var("OUTPUT_NETWORKS");
+    let networks = networks.map_or_else(|_| String::new(), |text| text.to_string());
+    DestinationPolicy::parse(&networks, &ingest_url(env)?)
+        .map_err(log::internal("reading the variable OUTPUT_NETWORKS"))
 }
 
 /// Live inputs an account may have: the variable `MAX_INPUTS_PER_ACCOUNT`.

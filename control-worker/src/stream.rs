@@ -18,8 +18,12 @@ pub(crate) async fn serve(
         StreamRoute::DeleteInput { input } => live_inputs::delete(caller, input).await,
         StreamRoute::DeleteOutput { input, output } => outputs::delete(caller, input, output).await,
         StreamRoute::InputDetails { input } => live_inputs::details(caller, input).await,
-        StreamRoute::ListInputs => live_inputs::list(caller.env, caller.account).await,
+        StreamRoute::ListInputs => live_inputs::list(caller, request).await,
         StreamRoute::ListOutputs { input } => outputs::list(caller, input).await,
+        StreamRoute::ListVideos { input } => live_inputs::videos(caller, input).await,
+        StreamRoute::OutputDetails { input, output } => {
+            outputs::details(caller, input, output).await
+        }
         StreamRoute::UpdateInput { input } => live_inputs::update(caller, input, request).await,
         StreamRoute::UpdateOutput { input, output } => {
             outputs::update(caller, input, output, request).await

@@ -14,6 +14,9 @@ pub struct Envelope<T> {
     pub errors: Vec<Notice>,
     /// Remarks that are not errors.
     pub messages: Vec<Notice>,
+    /// Which part of a list this is, where the request asks for a part or the answer is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result_info: Option<ResultInfo>,
 }
 
 impl<T> Envelope<T> {
@@ -24,6 +27,7 @@ impl<T> Envelope<T> {
             success: true,
             errors: Vec::new(),
             messages: Vec::new(),
+            result_info: None,
         }
     }
 
@@ -34,8 +38,27 @@ impl<T> Envelope<T> {
             success: false,
             errors: vec![error],
             messages: Vec::new(),
+            result_info: None,
         }
     }
+}
+
+/// Which part of a list an answer is.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct ResultInfo {
+    /// How many are shown.
+    pub count: u64,
+    /// The page's number, counted from 1, where pages were asked for by number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<u32>,
+    /// How many are shown at most.
+    pub per_page: u32,
+    /// How many there are, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total_count: Option<u64>,
+    /// What to ask the next part with; absent in the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
 }
 
 /// An error or a message of the API.
@@ -113,6 +136,8 @@ pub mod code {
     pub const BAD_REQUEST: u16 = 10005;
     /// A body over its bound (413).
     pub const BODY_TOO_LARGE: u16 = 10413;
+    /// A remark: another output of the input sends to the same place with the same key (200).
+    pub const ALIKE: u16 = 10200;
     /// As many live inputs or outputs as the limit allows are there (403).
     pub const LIMIT_REACHED: u16 = 10011;
     /// A path that exists, but not for this method (405).

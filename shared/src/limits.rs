@@ -8,6 +8,10 @@ pub const DEFAULT_MAX_INPUTS_PER_ACCOUNT: u32 = 1000;
 /// The product document promises 50.
 pub const DEFAULT_MAX_OUTPUTS_PER_INPUT: u32 = 50;
 
+/// Live inputs in one answer: the limit of an account, so that nobody needs pages before an operator
+/// raises that.
+pub const MAX_LISTED_INPUTS: u32 = 1000;
+
 /// Bytes of an API request's body. The largest honest one (`meta` at its bound and the fields
 /// round it) is a quarter of this.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;

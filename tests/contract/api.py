@@ -104,6 +104,8 @@ def directed(operation, world):
     described = operation.responses.status_codes
     yield 200, {}
     if raw.get("security") == []:
+        if "404" in described:
+            yield 404, {"path": {"live_input_identifier": NOBODY}}
         return
     yield 400, {"headers": {}}
     yield 403, {"headers": {"Authorization": "Bearer " + "x" * 40}}

@@ -11,8 +11,8 @@ after(() => control.close());
 
 /** Keys that an answer may have beyond the document's; docs/api.md lists them. */
 const FURTHER_INPUT_KEYS = ["enabled"];
-const FURTHER_LISTED_KEYS = ["uid", "enabled"];
-const FURTHER_OUTPUT_KEYS = ["enabled"];
+const FURTHER_LISTED_KEYS = ["uid", "enabled", "status", "outputs"];
+const FURTHER_OUTPUT_KEYS = ["enabled", "meta"];
 
 const HEX_32 = /^[0-9a-f]{32}$/;
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{0,5}[1-9])?Z$/;
@@ -90,7 +90,11 @@ test("the document's quick start and its details", async (t) => {
     const bare = await control.createInput("");
     const answer = await control.api("GET", "/live_inputs");
     assertSuccess(answer);
-    assert.equal(answer.json.result.length, 2);
+    assert.deepEqual(
+      answer.json.result.map(({ uid }) => uid),
+      [input.uid, bare.uid],
+      "the oldest first, as in the example",
+    );
     for (const listed of answer.json.result) {
       assertKeys(listed, ["id", "created", "modified", "meta"], FURTHER_LISTED_KEYS);
       assert.equal(listed.uid, listed.id);

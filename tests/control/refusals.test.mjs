@@ -77,7 +77,8 @@ test("ids, paths and methods", async (t) => {
     ["PATCH", `/live_inputs/${input.uid}`],
     ["POST", `/live_inputs/${input.uid}`],
     ["PATCH", `/live_inputs/${input.uid}/outputs`],
-    ["GET", `/live_inputs/${input.uid}/outputs/${output.uid}`],
+    ["PATCH", `/live_inputs/${input.uid}/outputs/${output.uid}`],
+    ["POST", `/live_inputs/${input.uid}/videos`],
   ]) {
     const what = `wrong method: ${method} ${path.replace(input.uid, ":input").replace(output.uid, ":output")}`;
     await refused(t, what, method, path, {}, 405, 10405);
@@ -138,8 +139,10 @@ test("bodies of updates", async (t) => {
   await update("an input: enabled of a wrong type", path, { enabled: "no" }, "/enabled");
   const one = `${path}/outputs/${output.uid}`;
   await update("an output: enabled of a wrong type", one, { enabled: "no" }, "/enabled");
-  await update("an output: its url", one, { url: "rtmp://b.example.com/live" }, "/url");
-  await update("an output: its streamKey", one, { streamKey: "k" }, "/streamKey");
+  await update("an output: a url that cannot be used", one, { url: "http://b.example/a" }, "/url");
+  await update("an output: a url that is no text", one, { url: null }, "/url");
+  await update("an output: a key with a line end", one, { streamKey: "k\n" }, "/streamKey");
+  await update("an output: meta of a wrong type", one, { meta: "name" }, "/meta");
 });
 
 test("an empty key is a key", async () => {

@@ -36,7 +36,8 @@ export async function startControl(vars = {}, secrets = {}) {
       {
         configPath: "wrangler.toml",
         prebuiltWorkerDir: "control-worker/build",
-        vars,
+        // Destinations are on this machine, where any are dialled.
+        vars: { OUTPUT_NETWORKS: "127.0.0.0/8,::1/128", ...vars },
         secrets: {
           KEY_ENCRYPTION_KEYS: `1:${randomBytes(32).toString("hex")}`,
           ...secrets,

@@ -1,12 +1,18 @@
 //! What a client reads when a request succeeds.
 
+use serde::Serialize;
 use serde_json::value::RawValue;
-use shared::api::{Ingest, ListedInput, LiveInput, Output};
+use shared::api::{
+    Ingest, InputList, InputState, Lifecycle, ListedInput, ListedState, ListedStatus, LiveInput,
+    Output, OutputCounts,
+};
+use shared::envelope::{Envelope, Notice, ResultInfo, code};
 use shared::id::AccountId;
 
 use crate::failure::Failure;
 use crate::keys::{Keyring, Place};
-use crate::sql::{InputRow, ListedRow, OutputRow};
+use crate::request::{InputQuery, PageStart};
+use crate::sql::{InputPage, InputRow, LifecycleRow, ListedRow, OutputRow};
 
 /// A live input with its credentials. `ingest_url` is where encoders send,
 /// `rtmps://host:port/live/`.
@@ -48,7 +54,74 @@ pub fn listed_input(row: ListedRow) -> Result<ListedInput, Failure> {
         modified: row.modified,
         meta: meta(row.meta)?,
         enabled: row.enabled,
+        status: row.state.zip(row.state_since).map(|(state, since)| {
+            let status_entered_at = since;
+            ListedStatus {
+                current: ListedState {
+                    state,
+                    status_entered_at,
+                },
+            }
+        }),
+        outputs: OutputCounts {
+            configured: row.outputs,
+            live: row.outputs_up,
+        },
     })
+}
+
+/// The answer to a list: an array, or with counts an object.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Listing {
+    /// As the product document has it.
+    Bare(Vec<ListedInput>),
+    /// As Cloudflare's clients read it.
+    Counted(InputList),
+}
+
+/// A page of the list of live inputs.
+///
+/// # Errors
+///
+/// 500 where a row is damaged.
+pub fn input_list(page: InputPage, query: &InputQuery) -> Result<Envelope<Listing>, Failure> {
+    let shown: Result<Vec<_>, _> = page.rows.into_iter().map(listed_input).collect();
+    let shown = shown?;
+    let info = ResultInfo {
+        count: shown.len() as u64,
+        page: match query.start {
+            PageStart::Page(number) => Some(number),
+            PageStart::First | PageStart::After(_) => None,
+        },
+        per_page: query.limit,
+        total_count: page.counts.map(|counts| counts.total),
+        cursor: page.next.map(|cursor| cursor.to_string()),
+    };
+    let is_part = query.is_paged || info.cursor.is_some();
+    let listing = match page.counts {
+        Some(counts) if query.is_counted => Listing::Counted(InputList {
+            live_inputs: shown,
+            range: counts.range,
+            total: counts.total,
+        }),
+        _ => Listing::Bare(shown),
+    };
+    let mut envelope = Envelope::success(Some(listing));
+    envelope.result_info = is_part.then_some(info);
+    Ok(envelope)
+}
+
+/// Whether a live input is on air. One of which nothing is known is not said to be.
+pub fn lifecycle(row: LifecycleRow) -> Lifecycle {
+    Lifecycle {
+        is_input: true,
+        video_uid: None,
+        live: matches!(
+            row.state,
+            Some(InputState::Connected | InputState::Reconnecting)
+        ),
+    }
 }
 
 /// An output of a live input of `account`.
@@ -65,7 +138,38 @@ pub fn output(row: OutputRow, account: AccountId, keyring: &Keyring) -> Result<O
             .open(&place, &row.key_sealed)
             .map_err(|_| Failure::internal())?,
         enabled: row.enabled,
+        meta: meta(row.meta)?,
     })
+}
+
+/// An output that was created or changed, with a remark for each of those `alike` that has the same
+/// key too.
+///
+/// # Errors
+///
+/// As [`output`].
+pub fn changed_output(
+    row: OutputRow,
+    alike: Vec<OutputRow>,
+    account: AccountId,
+    keyring: &Keyring,
+) -> Result<Envelope<Output>, Failure> {
+    let changed = output(row, account, keyring)?;
+    let mut messages = Vec::new();
+    for row in alike {
+        let other = output(row, account, keyring)?;
+        if other.stream_key == changed.stream_key {
+            let message = format!(
+                "The output {} has the same url and streamKey: most platforms take one \
+                 connection for a key.",
+                other.uid
+            );
+            messages.push(Notice::new(code::ALIKE, message));
+        }
+    }
+    let mut envelope = Envelope::success(Some(changed));
+    envelope.messages = messages;
+    Ok(envelope)
 }
 
 fn meta(text: String) -> Result<Box<RawValue>, Failure> {

@@ -1,16 +1,17 @@
 //! The control plane's rules, pure.
 //!
 //! Everything that can be decided without Workers is decided here and tested natively: which
-//! request means what and who may make it ([`route`], [`auth`], [`permission`], [`request`]), what
-//! is asked of the database and what its answers mean ([`sql`], [`change`]), how a live input's
-//! object keeps every change whole ([`live_input`]), what a node is told and when it is told again
-//! ([`snapshot`], [`node_link`]), what receivers are told of it all ([`webhook`]), and what the
-//! client reads ([`answer`], [`failure`], [`openapi`]). Time, randomness and all effects come from
-//! the caller.
+//! request means what and who may make it ([`route`], [`auth`], [`permission`], [`request`]), where
+//! outputs may send ([`destination`]), what is asked of the database and what its answers mean
+//! ([`sql`], [`change`]), how a live input's object keeps every change whole ([`live_input`]), what
+//! a node is told and when it is told again ([`snapshot`], [`node_link`]), what receivers are told
+//! of it all ([`webhook`]), and what the client reads ([`answer`], [`failure`], [`openapi`]). Time,
+//! randomness and all effects come from the caller.
 
 pub mod answer;
 pub mod auth;
 pub mod change;
+pub mod destination;
 pub mod failure;
 pub mod keys;
 pub mod live_input;

@@ -58,6 +58,61 @@ pub struct ListedInput {
     pub meta: Box<RawValue>,
     /// Whether encoders may publish to it.
     pub enabled: bool,
+    /// How it stands; null before its first encoder.
+    pub status: Option<ListedStatus>,
+    /// How its outputs stand.
+    pub outputs: OutputCounts,
+}
+
+/// The status of a live input as lists show it: as that of the live input itself, and less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct ListedStatus {
+    /// How it stands.
+    pub current: ListedState,
+}
+
+/// How a live input stands, in lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListedState {
+    /// Its state.
+    pub state: InputState,
+    /// Since when.
+    pub status_entered_at: Timestamp,
+}
+
+/// How many outputs a live input has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct OutputCounts {
+    /// All of them.
+    pub configured: u64,
+    /// Those that are live.
+    pub live: u64,
+}
+
+/// The list of live inputs as Cloudflare's clients read it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InputList {
+    /// The live inputs.
+    pub live_inputs: Vec<ListedInput>,
+    /// How many match from the cursor on, those shown included.
+    pub range: u64,
+    /// How many match.
+    pub total: u64,
+}
+
+/// Whether a live input is on air, for everybody who knows its uid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Lifecycle {
+    /// Always so: there are no videos.
+    pub is_input: bool,
+    /// The video of the broadcast: none, as nothing is recorded.
+    #[serde(rename = "videoUID")]
+    pub video_uid: Option<InputUid>,
+    /// Whether it is on air.
+    pub live: bool,
 }
 
 /// An output: a destination of a live input.
@@ -73,4 +128,6 @@ pub struct Output {
     pub stream_key: Secret,
     /// Whether anything is sent to it while the input is on air.
     pub enabled: bool,
+    /// The user's own JSON, echoed to the letter.
+    pub meta: Box<RawValue>,
 }

@@ -29,6 +29,9 @@ pub(crate) struct Control<'a> {
 /// The database's binding in `wrangler.toml`.
 const DATABASE: &str = "DB";
 
+/// Where outputs may send on this machine: to it.
+const LOOPBACK_NETWORKS: &str = "127.0.0.0/8,::1/128";
+
 impl Control<'_> {
     /// Brings the database up to date, with the first account and tokens in it.
     ///
@@ -76,6 +79,8 @@ impl Control<'_> {
                 "INGEST_RTMPS_URL:rtmps://localhost:{}/live/",
                 self.ports.rtmps
             ))
+            .arg("--var")
+            .arg(format!("OUTPUT_NETWORKS:{LOOPBACK_NETWORKS}"))
             .stdout(self.log_file()?)
             .stderr(self.log_file()?);
         let (name, keys) = self.seed.worker_secret();

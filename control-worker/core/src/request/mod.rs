@@ -8,6 +8,7 @@
 
 mod inputs;
 mod outputs;
+mod query;
 
 use std::fmt;
 
@@ -19,6 +20,7 @@ use shared::limits::{MAX_BODY_BYTES, MAX_META_BYTES};
 
 pub use self::inputs::{InputUpdate, NewInput};
 pub use self::outputs::{NewOutput, OutputUpdate};
+pub use self::query::{Cursor, InputQuery, PageStart};
 use crate::failure::Failure;
 
 /// The fields of a body, each as its JSON text.
@@ -77,15 +79,6 @@ impl<'a> Fields<'a> {
                 })
             })
             .transpose()
-    }
-
-    fn required<T: DeserializeOwned>(&self, name: &str, form: &str) -> Result<T, Failure> {
-        self.optional(name, form)?.ok_or_else(|| {
-            Failure::field(
-                pointer(name),
-                format!("The field {name} is missing: it must be {form}."),
-            )
-        })
     }
 
     fn enabled(&self) -> Result<Option<bool>, Failure> {
@@ -155,6 +148,13 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
 /// the square of their number.
 const MAX_FIELDS: usize = 64;
 
+fn missing(name: &str, form: &str) -> Failure {
+    Failure::field(
+        pointer(name),
+        format!("The field {name} is missing: it must be {form}."),
+    )
+}
+
 /// The JSON pointer (RFC 6901) to a field of the body.
 fn pointer(name: &str) -> String {
     format!("/{}", name.replace('~', "~0").replace('/', "~1"))
@@ -165,6 +165,11 @@ mod tests {
     use shared::limits::MAX_OUTPUT_KEY_BYTES;
 
     use super::*;
+    use crate::destination::DestinationPolicy;
+
+    fn policy() -> DestinationPolicy {
+        DestinationPolicy::parse("", "rtmps://ingest.example:443/live/").unwrap()
+    }
 
     /// `400/10005 /url` and the like.
     fn fault(failure: Failure) -> String {
@@ -175,7 +180,7 @@ mod tests {
     }
 
     fn new_output(body: &str) -> Result<NewOutput, String> {
-        NewOutput::parse(body.as_bytes()).map_err(fault)
+        NewOutput::parse(body.as_bytes(), &policy()).map_err(fault)
     }
 
     fn new_input(body: &str) -> Result<NewInput, String> {
@@ -298,22 +303,64 @@ mod tests {
     }
 
     #[test]
-    fn an_update_of_an_output_switches_it() {
-        let enabled = |body: &str| {
-            OutputUpdate::parse(body.as_bytes())
-                .map(|update| update.enabled)
-                .map_err(fault)
-        };
-        assert_eq!(enabled(r#"{"enabled": false}"#), Ok(Some(false)));
-        assert_eq!(enabled("{}"), Ok(None));
-        assert_eq!(
-            enabled(r#"{"url": "rtmp://h/a"}"#),
-            Err("400/10005 /url".into())
+    fn destinations_that_are_not_public_are_refused() {
+        for host in [
+            "127.0.0.1",
+            "[::1]",
+            "[::ffff:10.0.0.1]",
+            "localhost",
+            "a.localhost:1935",
+            "printer.local",
+            "10.0.0.1",
+            "169.254.169.254",
+            "[fe80::1]",
+            "224.0.0.1",
+            "0.0.0.0",
+            "2130706433",
+            "0x7f.1",
+            "ingest.example:443",
+            "INGEST.example.:443",
+        ] {
+            let body = format!(r#"{{"url": "rtmp://{host}/live", "streamKey": "k"}}"#);
+            assert_eq!(new_output(&body).unwrap_err(), "400/10005 /url", "{host}");
+            let update = OutputUpdate::parse(body.as_bytes(), &policy());
+            assert_eq!(fault(update.unwrap_err()), "400/10005 /url", "{host}");
+        }
+        for host in ["ingest.example", "8.8.8.8", "[2600::1]", "bücher.example"] {
+            let body = format!(r#"{{"url": "rtmp://{host}/live", "streamKey": "k"}}"#);
+            let output = new_output(&body).unwrap();
+            assert_eq!(output.url.as_str(), format!("rtmp://{host}/live"));
+        }
+    }
+
+    #[test]
+    fn an_update_of_an_output_changes_what_it_names() {
+        let update = |body: &str| OutputUpdate::parse(body.as_bytes(), &policy()).map_err(fault);
+        let nothing = update("{}").unwrap();
+        assert_eq!((nothing.url, nothing.stream_key), (None, None));
+        assert_eq!((nothing.enabled, nothing.meta), (None, None));
+        let all = update(
+            r#"{"url": "rtmp://h/a", "streamKey": " k ", "enabled": false, "meta": {"name": "n"}}"#,
         );
+        let all = all.unwrap();
+        assert_eq!(all.url.unwrap().as_str(), "rtmp://h/a");
+        assert_eq!(all.stream_key.unwrap().expose(), " k ");
+        assert_eq!(all.enabled, Some(false));
+        assert_eq!(all.meta.as_deref(), Some(r#"{"name": "n"}"#));
         assert_eq!(
-            enabled(r#"{"streamKey": "k"}"#),
-            Err("400/10005 /streamKey".into())
+            update(r#"{"meta": null}"#).unwrap().meta.as_deref(),
+            Some("{}")
         );
+        for (body, why) in [
+            (r#"{"url": "http://h/a"}"#, "400/10005 /url"),
+            (r#"{"url": null}"#, "400/10005 /url"),
+            (r#"{"streamKey": "a\u0000"}"#, "400/10005 /streamKey"),
+            (r#"{"streamKey": null}"#, "400/10005 /streamKey"),
+            (r#"{"enabled": null}"#, "400/10005 /enabled"),
+            (r#"{"meta": "name"}"#, "400/10005 /meta"),
+        ] {
+            assert_eq!(update(body).unwrap_err(), why, "{body}");
+        }
     }
 
     #[test]
@@ -324,7 +371,7 @@ mod tests {
             r#"{"url": "rtmp://h/a", "streamKey": ["hunter2"]}"#,
             r#"{"url": "rtmp://h/a", "streamKey": "hunter2"#,
         ] {
-            let failure = NewOutput::parse(body.as_bytes()).unwrap_err();
+            let failure = NewOutput::parse(body.as_bytes(), &policy()).unwrap_err();
             assert!(!format!("{failure:?}").contains("hunter2"), "{body}");
         }
     }

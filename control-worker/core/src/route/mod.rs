@@ -3,7 +3,7 @@
 mod relay;
 mod stream;
 
-use shared::id::AccountId;
+use shared::id::{AccountId, InputUid};
 use shared::link::PUBLISH_PATH;
 
 pub use self::relay::RelayRoute;
@@ -16,6 +16,11 @@ use crate::permission::Permission;
 pub enum Route {
     /// `GET /health`
     Health,
+    /// `GET /:input/lifecycle`
+    Lifecycle {
+        /// The live input in the path.
+        input: InputUid,
+    },
     /// `GET /openapi.json`
     OpenApi,
     /// What relay nodes ask.
@@ -59,6 +64,14 @@ impl Route {
         }
         // Cloudflare's clients append to whatever base URL they are given, so both are served.
         let rest = path.strip_prefix("/client/v4").unwrap_or(path);
+        if let Some(input) = rest.strip_suffix("/lifecycle") {
+            let input = input.strip_prefix('/').and_then(|input| input.parse().ok());
+            return match (input, method) {
+                (None, _) => Err(Failure::no_route()),
+                (Some(input), "GET") => Ok(Self::Lifecycle { input }),
+                (Some(_), _) => Err(Failure::method_not_allowed("GET")),
+            };
+        }
         let (account, rest) = rest
             .strip_prefix("/accounts/")
             .and_then(|rest| rest.split_once('/'))
@@ -76,7 +89,7 @@ impl Route {
     /// Who may take this route.
     pub fn access(&self) -> Access {
         match self {
-            Self::Health | Self::OpenApi => Access::Anybody,
+            Self::Health | Self::Lifecycle { .. } | Self::OpenApi => Access::Anybody,
             Self::Relay(_) => Access::Relay,
             Self::Stream { account, route } => Access::Account(*account, route.permission()),
         }
@@ -120,6 +133,16 @@ mod tests {
             ("GET", &one, StreamRoute::InputDetails { input }),
             ("PUT", &one, StreamRoute::UpdateInput { input }),
             ("DELETE", &one, StreamRoute::DeleteInput { input }),
+            (
+                "GET",
+                &format!("{one}/videos"),
+                StreamRoute::ListVideos { input },
+            ),
+            (
+                "GET",
+                &one_output,
+                StreamRoute::OutputDetails { input, output },
+            ),
             ("GET", &outputs, StreamRoute::ListOutputs { input }),
             ("POST", &outputs, StreamRoute::CreateOutput { input }),
             (
@@ -137,6 +160,16 @@ mod tests {
                 let found = Route::parse(method, &format!("{base}{path}")).unwrap();
                 assert_eq!(found, Route::Stream { account, route }, "{method} {path}");
             }
+        }
+    }
+
+    #[test]
+    fn a_lifecycle_is_for_everybody() {
+        for base in ["", "/client/v4"] {
+            let found = Route::parse("GET", &format!("{base}/{INPUT}/lifecycle")).unwrap();
+            let input = INPUT.parse().unwrap();
+            assert_eq!(found, Route::Lifecycle { input });
+            assert_eq!(found.access(), Access::Anybody);
         }
     }
 
@@ -176,10 +209,12 @@ mod tests {
             ("DELETE", inputs.clone(), "GET, POST"),
             ("POST", format!("{inputs}/{INPUT}"), "GET, PUT, DELETE"),
             ("PUT", format!("{inputs}/{INPUT}/outputs"), "GET, POST"),
+            ("POST", format!("/client/v4/{INPUT}/lifecycle"), "GET"),
+            ("PUT", format!("{inputs}/{INPUT}/videos"), "GET"),
             (
-                "GET",
+                "POST",
                 format!("{inputs}/{INPUT}/outputs/{OUTPUT}"),
-                "PUT, DELETE",
+                "GET, PUT, DELETE",
             ),
             ("POST", "/health".into(), "GET"),
             ("POST", "/openapi.json".into(), "GET"),
@@ -207,7 +242,10 @@ mod tests {
             (format!("/accounts/{ACCOUNT}/stream/videos"), "404/7003"),
             ("/accounts/me/stream/live_inputs".into(), "404/7003"),
             ("/accounts//stream/live_inputs".into(), "404/7003"),
-            (format!("{inputs}/{INPUT}/videos"), "404/7003"),
+            (format!("{inputs}/{INPUT}/pictures"), "404/7003"),
+            (format!("{inputs}/{INPUT}/lifecycle"), "404/7003"),
+            ("/nonsense/lifecycle".into(), "404/7003"),
+            ("/lifecycle".into(), "404/7003"),
             (format!("{inputs}/{INPUT}/outputs/{OUTPUT}/x"), "404/7003"),
             (format!("{inputs}/nonsense"), "404/10003"),
             (format!("{inputs}/"), "404/10003"),

@@ -39,6 +39,18 @@ pub enum StreamRoute {
         /// The live input in the path.
         input: InputUid,
     },
+    /// `GET /live_inputs/:input/videos`
+    ListVideos {
+        /// The live input in the path.
+        input: InputUid,
+    },
+    /// `GET /live_inputs/:input/outputs/:output`
+    OutputDetails {
+        /// The live input in the path.
+        input: InputUid,
+        /// The output in the path.
+        output: OutputUid,
+    },
     /// `PUT /live_inputs/:input`
     UpdateInput {
         /// The live input in the path.
@@ -56,9 +68,11 @@ pub enum StreamRoute {
 impl StreamRoute {
     pub(super) fn permission(self) -> Permission {
         match self {
-            Self::InputDetails { .. } | Self::ListInputs | Self::ListOutputs { .. } => {
-                Permission::StreamRead
-            }
+            Self::InputDetails { .. }
+            | Self::ListInputs
+            | Self::ListOutputs { .. }
+            | Self::ListVideos { .. }
+            | Self::OutputDetails { .. } => Permission::StreamRead,
             Self::CreateInput
             | Self::CreateOutput { .. }
             | Self::DeleteInput { .. }
@@ -98,6 +112,10 @@ impl StreamRoute {
                 let input = || input.parse().map_err(|_| Failure::no_such_input());
                 let output = || output.parse().map_err(|_| Failure::no_such_output());
                 match method {
+                    "GET" => Ok(Self::OutputDetails {
+                        input: input()?,
+                        output: output()?,
+                    }),
                     "PUT" => Ok(Self::UpdateOutput {
                         input: input()?,
                         output: output()?,
@@ -106,7 +124,14 @@ impl StreamRoute {
                         input: input()?,
                         output: output()?,
                     }),
-                    _ => Err(Failure::method_not_allowed("PUT, DELETE")),
+                    _ => Err(Failure::method_not_allowed("GET, PUT, DELETE")),
+                }
+            }
+            ["live_inputs", input, "videos"] => {
+                let input = input.parse().map_err(|_| Failure::no_such_input());
+                match method {
+                    "GET" => Ok(Self::ListVideos { input: input? }),
+                    _ => Err(Failure::method_not_allowed("GET")),
                 }
             }
             _ => Err(Failure::no_route()),

@@ -3,6 +3,7 @@
 //! A [`Statement`] is text and parameters, nothing more: the caller runs a list of them as one
 //! D1 batch (one transaction) and gives the [`Results`] back to whoever built the list.
 
+mod list;
 mod read;
 mod rows;
 mod text;
@@ -14,9 +15,10 @@ use shared::time::Timestamp;
 use crate::auth::TokenId;
 use crate::permission::Permission;
 
-pub use self::read::{InputRead, PublishCheck, Wanted, list_inputs, token_by_hash};
+pub use self::list::{InputList, InputPage};
+pub use self::read::{InputRead, PublishCheck, Wanted, lifecycle, token_by_hash};
+pub use self::rows::{CountsRow, InputRow, LifecycleRow, ListedRow, OutputRow};
 pub(crate) use self::rows::{DiagnosisRow, GuardRow, integer as whole, micros, optional_micros};
-pub use self::rows::{InputRow, ListedRow, OutputRow};
 pub(crate) use self::text::*;
 
 /// One statement with its parameters `?1`, `?2`, …

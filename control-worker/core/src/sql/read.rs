@@ -1,10 +1,11 @@
 //! Statements that read.
 
 use shared::id::{AccountId, InputUid, OutputUid};
+use shared::output_url::OutputUrl;
 use shared::time::Timestamp;
 
 use super::{
-    API_GUARD, GuardRow, INPUT, InputRow, LIST_INPUTS, OUTPUTS, OutputRow, Param, RELAY_GUARD,
+    API_GUARD, GuardRow, INPUT, InputRow, LIFECYCLE, OUTPUTS, OutputRow, Param, RELAY_GUARD,
     Results, RowError, Statement, TOKEN, asker,
 };
 use crate::auth::{TokenHash, TokenId};
@@ -16,10 +17,10 @@ pub fn token_by_hash(hash: &TokenHash) -> Statement {
     Statement::new(TOKEN, [Param::text(hash.as_str())])
 }
 
-/// All live inputs of an account, oldest first, as [`ListedRow`](super::ListedRow)s. Shows no
-/// secret, and so needs no guard.
-pub fn list_inputs(account: AccountId) -> Statement {
-    Statement::new(LIST_INPUTS, [Param::text(account)])
+/// Whether a live input is on air, a [`LifecycleRow`](super::LifecycleRow) if it exists. Everybody
+/// may know.
+pub fn lifecycle(input: InputUid) -> Statement {
+    Statement::new(LIFECYCLE, [Param::text(input)])
 }
 
 /// Reads one live input of an account with its outputs, and with it whether the token is still
@@ -117,6 +118,18 @@ impl Wanted {
 
     pub(crate) fn output(&self, uid: OutputUid) -> Option<&OutputRow> {
         self.outputs.iter().find(|row| row.uid == uid)
+    }
+
+    /// Other outputs that send to the same place as `output`.
+    pub(crate) fn alike(&self, output: &OutputRow) -> Vec<OutputRow> {
+        let Ok(url) = OutputUrl::parse(&output.url) else {
+            return Vec::new();
+        };
+        let is_alike = |row: &&OutputRow| {
+            let other = OutputUrl::parse(&row.url);
+            row.uid != output.uid && other.is_ok_and(|other| url.is_same_destination(&other))
+        };
+        self.outputs.iter().filter(is_alike).cloned().collect()
     }
 
     /// Reads the rows of [`batch`](Self::batch), whose first statement is at `index`.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::de::{Error, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
+use shared::api::InputState;
 use shared::id::{AccountId, InputUid, OutputUid};
 use shared::time::Timestamp;
 
@@ -48,9 +49,38 @@ pub struct ListedRow {
     /// When it was created.
     #[serde(with = "micros")]
     pub created: Timestamp,
-    /// When `meta` or `enabled` last changed.
+    /// When it or one of its settings last changed.
     #[serde(with = "micros")]
     pub modified: Timestamp,
+    /// How it stands; none before its first encoder.
+    pub state: Option<InputState>,
+    /// Since when.
+    #[serde(with = "optional_micros")]
+    pub state_since: Option<Timestamp>,
+    /// How many of its outputs are live.
+    #[serde(deserialize_with = "unsigned")]
+    pub outputs_up: u64,
+    /// How many it has.
+    #[serde(deserialize_with = "unsigned")]
+    pub outputs: u64,
+}
+
+/// How many live inputs a list is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct CountsRow {
+    /// From the cursor on.
+    #[serde(deserialize_with = "unsigned")]
+    pub range: u64,
+    /// All that match.
+    #[serde(deserialize_with = "unsigned")]
+    pub total: u64,
+}
+
+/// Whether a live input is on air, for everybody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct LifecycleRow {
+    /// How it stands; none before its first encoder.
+    pub state: Option<InputState>,
 }
 
 /// An output.
@@ -65,6 +95,8 @@ pub struct OutputRow {
     /// Whether to send to it.
     #[serde(deserialize_with = "boolean")]
     pub enabled: bool,
+    /// The user's JSON text.
+    pub meta: String,
     /// When it was created.
     #[serde(with = "micros")]
     pub created: Timestamp,
@@ -216,6 +248,7 @@ mod tests {
             serde_json::from_value::<ListedRow>(json!({
                 "uid": "66be4bf738797e01e1fca35a7bdecdcd", "meta": "{}",
                 "enabled": enabled, "created": created, "modified": 0,
+                "state": null, "state_since": null, "outputs_up": 0.0, "outputs": 2,
             }))
         };
         let time = Timestamp::from_micros(1_764_551_330_722_170);

@@ -30,16 +30,15 @@ pub(crate) const API_GUARD: &str = concat!("SELECT ", api_token_is_good!(), " AS
 pub(crate) const RELAY_GUARD: &str = "SELECT EXISTS (SELECT 1 FROM tokens
     WHERE id = ?1 AND kind = 'relay' AND revoked IS NULL AND NOT disabled) AS good";
 
-/// `?1` account.
-pub(crate) const LIST_INPUTS: &str = "SELECT uid, meta, enabled, created, modified
-    FROM live_inputs WHERE account_id = ?1 ORDER BY created, uid";
-
 /// `?1` input.
 pub(crate) const INPUT: &str = "SELECT uid, account_id, meta, enabled, key_hash, key_sealed, rev,
     created, modified FROM live_inputs WHERE uid = ?1";
 
 /// `?1` input.
-pub(crate) const OUTPUTS: &str = "SELECT uid, url, key_sealed, enabled, created, modified
+pub(crate) const LIFECYCLE: &str = "SELECT state FROM live_inputs WHERE uid = ?1";
+
+/// `?1` input.
+pub(crate) const OUTPUTS: &str = "SELECT uid, url, key_sealed, enabled, meta, created, modified
     FROM outputs WHERE input_uid = ?1 ORDER BY position";
 
 /// After it, no statement with a lower `rev` can change the input: one that timed out and arrives
@@ -73,10 +72,10 @@ pub(crate) const DELETE_INPUT: &str = concat!(
     " RETURNING uid"
 );
 
-/// `?5` uid, `?6` url, `?7` key_sealed, `?8` enabled, `?9` now, `?10` limit.
+/// `?5` uid, `?6` url, `?7` key_sealed, `?8` enabled, `?9` now, `?10` limit, `?11` meta.
 pub(crate) const CREATE_OUTPUT: &str = concat!(
-    "INSERT INTO outputs (uid, input_uid, url, key_sealed, enabled, created, modified)
-    SELECT ?5, ?3, ?6, ?7, ?8, ?9, ?9
+    "INSERT INTO outputs (uid, input_uid, url, key_sealed, enabled, meta, created, modified)
+    SELECT ?5, ?3, ?6, ?7, ?8, ?11, ?9, ?9
     WHERE ",
     api_token_is_good!(),
     " AND ",
@@ -85,9 +84,11 @@ pub(crate) const CREATE_OUTPUT: &str = concat!(
     RETURNING uid"
 );
 
-/// `?5` output, `?6` enabled or NULL, `?7` now.
+/// `?5` output, `?7` now, and what is NULL stays: `?6` enabled, `?8` url, `?9` key_sealed,
+/// `?10` meta.
 pub(crate) const UPDATE_OUTPUT: &str = concat!(
-    "UPDATE outputs SET enabled = coalesce(?6, enabled), modified = ?7
+    "UPDATE outputs SET enabled = coalesce(?6, enabled), url = coalesce(?8, url),
+        key_sealed = coalesce(?9, key_sealed), meta = coalesce(?10, meta), modified = ?7
     WHERE uid = ?5 AND input_uid = ?3 AND ",
     input_is_older!(),
     " AND ",

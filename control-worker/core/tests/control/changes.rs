@@ -2,10 +2,11 @@
 
 use control_core::auth::{TokenHash, TokenId, TokenRecord};
 use control_core::change::{Change, ChangeRequest, Limits, Outcome, Refusal};
+use control_core::destination::DestinationPolicy;
+use control_core::keys::Place;
 use control_core::permission::{Permission, Permissions};
-use control_core::sql::{
-    InputRead, ListedRow, PublishCheck, Results, Wanted, list_inputs, token_by_hash,
-};
+use control_core::request::OutputUpdate;
+use control_core::sql::{InputRead, PublishCheck, Results, Wanted, token_by_hash};
 use shared::id::AccountId;
 use shared::secret::Secret;
 use shared::time::Timestamp;
@@ -310,22 +311,34 @@ fn an_account_takes_everything_with_it() {
 }
 
 #[test]
-fn lists_are_in_order_and_of_one_account() {
-    let database = Database::new();
-    for (n, micros) in [(1, 30), (2, 10), (3, 20)] {
-        let change = ChangeRequest {
-            now: Timestamp::from_micros(micros),
-            ..create_input(n)
-        };
-        changed(database.change(1, &change));
-    }
-    let list = |account| {
-        let results = database.run(&[list_inputs(account)]).unwrap();
-        let rows: Vec<ListedRow> = results.rows(0).unwrap();
-        rows.into_iter().map(|row| row.uid).collect::<Vec<_>>()
+fn an_output_is_changed_in_place() {
+    let database = with_output();
+    let before = changed(database.change(3, &enable_output(1, 1, true)));
+    let body = br#"{"url": "rtmps://b.example/app", "streamKey": " new ", "meta": {"name": "b"}}"#;
+    let policy = DestinationPolicy::parse("", "").unwrap();
+    let update = |body| {
+        let update = OutputUpdate::parse(body, &policy).unwrap();
+        Change::update_output(update, account(), output(1), [9; 12], &keyring()).unwrap()
     };
-    assert_eq!(list(account()), [input(2), input(3), input(1)]);
-    assert_eq!(list(AccountId::from_random([0xb; 16])), []);
+    let after = changed(database.change(4, &request(1, update(body))));
+    let [row] = after.outputs.as_slice() else {
+        panic!("{after:?}");
+    };
+    let place = Place::output_key(account(), output(1));
+    assert_eq!(row.uid, output(1));
+    assert_eq!(row.url, "rtmps://b.example/app");
+    assert_eq!(
+        keyring().open(&place, &row.key_sealed).unwrap().expose(),
+        " new "
+    );
+    assert_eq!((row.enabled, row.meta.as_str()), (true, r#"{"name": "b"}"#));
+    assert_eq!(row.created, before.outputs[0].created);
+    // What is absent stays.
+    let same = changed(database.change(5, &request(1, update(b"{}"))));
+    assert_eq!(same.outputs, after.outputs);
+    let cleared = changed(database.change(6, &request(1, update(br#"{"meta": null}"#))));
+    assert_eq!(cleared.outputs[0].meta, "{}");
+    assert_eq!(cleared.outputs[0].key_sealed, row.key_sealed);
 }
 
 #[test]

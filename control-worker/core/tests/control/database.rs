@@ -68,6 +68,17 @@ impl Database {
             .unwrap()
     }
 
+    /// Gives input `n` a name and a time of creation.
+    pub(crate) fn add_input(&self, n: u8, meta: &str, micros: i64) {
+        let mut request = create_input(n);
+        request.now = Timestamp::from_micros(micros);
+        if let Change::CreateInput { meta: given, .. } = &mut request.change {
+            *given = meta.into();
+        }
+        let outcome = self.change(1, &request);
+        assert!(matches!(outcome, Outcome::Changed(_)), "{outcome:?}");
+    }
+
     /// All that anybody can see of all tables, to tell whether anything changed.
     pub(crate) fn dump(&self) -> String {
         let tables = ["accounts", "tokens", "live_inputs", "outputs"];
@@ -231,6 +242,7 @@ pub(crate) fn create_output(n: u8, uid: u8) -> ChangeRequest {
             url: "rtmp://a.rtmp.youtube.com/live2".into(),
             key_sealed: sealed,
             enabled: true,
+            meta: "{}".into(),
         },
     )
 }
@@ -258,7 +270,10 @@ pub(crate) fn enable_output(n: u8, uid: u8, enabled: bool) -> ChangeRequest {
         n,
         Change::UpdateOutput {
             uid: output(uid),
+            url: None,
+            key_sealed: None,
             enabled: Some(enabled),
+            meta: None,
         },
     )
 }

@@ -81,7 +81,7 @@ fn every_operation_names_the_failures_that_any_has() {
         let (label, statuses) = (operation.label(), operation.statuses());
         let public = operation.who() == "anybody";
         for status in ["400", "403", "404", "500", "503"] {
-            assert_eq!(!public, statuses.contains(status), "{label} {status}");
+            assert!(public || statuses.contains(status), "{label} {status}");
         }
         let has_body = operation.described.get("requestBody").is_some();
         assert_eq!(has_body, statuses.contains("413"), "{label} 413");

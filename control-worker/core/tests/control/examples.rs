@@ -2,9 +2,10 @@
 
 use control_core::answer;
 use control_core::change::{Change, ChangeAnswer, Outcome};
-use control_core::request::{NewInput, NewOutput};
+use control_core::destination::DestinationPolicy;
+use control_core::request::{InputQuery, NewInput, NewOutput};
 use control_core::route::Route;
-use control_core::sql::{ListedRow, Results, list_inputs};
+use control_core::sql::InputList;
 use serde::Serialize;
 use serde_json::{Value, json};
 use shared::envelope::Envelope;
@@ -106,10 +107,14 @@ fn create_a_live_input_and_get_it() {
 fn list_live_inputs() {
     let database = Database::new();
     let list = || {
-        let results = database.run(&[list_inputs(account())]).unwrap();
-        let rows: Vec<ListedRow> = results.rows(0).unwrap();
-        let items: Result<Vec<_>, _> = rows.into_iter().map(answer::listed_input).collect();
-        enveloped(items.unwrap())
+        let query = InputQuery::parse("", false).unwrap();
+        let list = InputList {
+            account: account(),
+            query: &query,
+        };
+        let results = database.run(&list.batch()).unwrap();
+        let page = list.outcome(&results).unwrap();
+        serde_json::to_value(answer::input_list(page, &query).unwrap()).unwrap()
     };
     let empty = json!({"result": [], "success": true, "errors": [], "messages": []});
     assert_eq!(list(), empty);
@@ -133,7 +138,7 @@ fn list_live_inputs() {
     });
     let example = json!({"result": [item, item], "success": true, "errors": [], "messages": []});
     let answer = list();
-    assert_like(&answer, &example, &["uid", "enabled"]);
+    assert_like(&answer, &example, &["uid", "enabled", "status", "outputs"]);
     assert_eq!(answer["result"][0]["id"], answer["result"][0]["uid"]);
     assert_eq!(
         answer["result"][0]["created"],
@@ -146,10 +151,11 @@ fn add_and_list_outputs() {
     let database = Database::new();
     created(&database);
     let body = br#"{"url": "rtmp://a.rtmp.youtube.com/live2","streamKey": "<redacted>"}"#;
+    let policy = DestinationPolicy::parse("", INGEST).unwrap();
     let mut rows = Vec::new();
     for n in [1, 2] {
         let change = Change::create_output(
-            NewOutput::parse(body).unwrap(),
+            NewOutput::parse(body, &policy).unwrap(),
             account(),
             output(n),
             [n; 12],
@@ -172,7 +178,7 @@ fn add_and_list_outputs() {
         "streamKey": "<redacted>",
     });
     let example = json!({"result": [item, item], "success": true, "errors": [], "messages": []});
-    assert_like(&answer, &example, &["enabled"]);
+    assert_like(&answer, &example, &["enabled", "meta"]);
     let first = &answer["result"][0];
     assert_eq!(first["url"], "rtmp://a.rtmp.youtube.com/live2");
     assert_eq!(first["streamKey"], "<redacted>");

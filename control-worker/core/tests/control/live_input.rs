@@ -378,7 +378,7 @@ fn an_undecided_change_is_resolved_before_the_next() {
     );
     world.database_fails.set(Fails::Never);
     let answer = world.change(&create_output(1, 3)).unwrap();
-    assert!(matches!(answer, ChangeAnswer::Output(_)));
+    assert!(matches!(answer, ChangeAnswer::Output { .. }));
     assert_eq!(outputs(&world.held_by(&owner)), [(1, true), (3, true)]);
     assert_eq!(world.alarm.get(), None);
 }
@@ -391,7 +391,7 @@ fn a_node_that_cannot_be_reached_is_told_later() {
     world.nodes_fail.set(true);
     let answer = world.change(&create_output(1, 2)).unwrap();
     assert!(
-        matches!(answer, ChangeAnswer::Output(_)),
+        matches!(answer, ChangeAnswer::Output { .. }),
         "made all the same"
     );
     assert_eq!(outputs(&world.held_by(&owner)), [(1, true)]);
@@ -420,7 +420,7 @@ fn an_object_that_lost_its_memory_goes_on_from_the_database() {
     let world = World::with_output();
     world.stored.replace(None);
     let answer = world.change(&create_output(1, 2)).unwrap();
-    assert!(matches!(answer, ChangeAnswer::Output(_)));
+    assert!(matches!(answer, ChangeAnswer::Output { .. }));
     let rev = world.database.number("SELECT rev FROM live_inputs");
     assert_eq!(rev, 3);
     world.stored.replace(None);
@@ -553,7 +553,7 @@ fn agree(world: &World, before: &Snapshot, nodes: &[&Owner]) {
     // And the next change works.
     if input_there {
         let answer = world.change(&create_output(1, 7)).unwrap();
-        assert!(matches!(answer, ChangeAnswer::Output(_)));
+        assert!(matches!(answer, ChangeAnswer::Output { .. }));
     }
 }
 

@@ -11,6 +11,8 @@ mod end_points;
 #[cfg(test)]
 mod examples;
 #[cfg(test)]
+mod list;
+#[cfg(test)]
 mod live_input;
 #[cfg(test)]
 mod node_link;

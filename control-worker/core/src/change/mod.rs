@@ -1,19 +1,18 @@
 //! One change of a live input: what the database is asked to do, and what came of it.
 
-use std::fmt;
+mod answer;
+mod kind;
 
 use serde::{Deserialize, Serialize};
-use shared::id::{AccountId, InputUid, OutputUid};
+use shared::id::{AccountId, InputUid};
 use shared::limits::{DEFAULT_MAX_INPUTS_PER_ACCOUNT, DEFAULT_MAX_OUTPUTS_PER_INPUT};
-use shared::stream_key::StreamKey;
 use shared::time::Timestamp;
 
+pub use self::answer::{ChangeAnswer, Refusal};
+pub use self::kind::Change;
 use crate::auth::TokenId;
-use crate::failure::Failure;
-use crate::keys::{Keyring, Place, Unsealable};
 use crate::permission::Permission;
-use crate::request::{NewInput, NewOutput};
-use crate::sql::{self, InputRow, OutputRow, Param, Results, RowError, Statement, Wanted};
+use crate::sql::{self, Param, Results, RowError, Statement, Wanted};
 
 /// A change that somebody asks for, checked as far as it can be without the database.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -33,113 +32,6 @@ pub struct ChangeRequest {
     pub change: Change,
 }
 
-/// What to change. Holds secrets in sealed form only.
-#[derive(Clone, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Change {
-    /// A new live input.
-    CreateInput {
-        /// The user's JSON text.
-        meta: String,
-        /// Whether encoders may publish to it.
-        enabled: bool,
-        /// The stream key's keyed hash.
-        key_hash: String,
-        /// The stream key, sealed.
-        key_sealed: String,
-    },
-    /// A new output.
-    CreateOutput {
-        /// Its id.
-        uid: OutputUid,
-        /// Where to send.
-        url: String,
-        /// The destination's stream key, sealed.
-        key_sealed: String,
-        /// Whether to send to it.
-        enabled: bool,
-    },
-    /// The live input goes, and its outputs with it.
-    DeleteInput,
-    /// An output goes.
-    DeleteOutput {
-        /// Its id.
-        uid: OutputUid,
-    },
-    /// Other settings of the live input; what is none stays.
-    UpdateInput {
-        /// The user's JSON text.
-        meta: Option<String>,
-        /// Whether encoders may publish to it.
-        enabled: Option<bool>,
-    },
-    /// Other settings of an output; what is none stays.
-    UpdateOutput {
-        /// Its id.
-        uid: OutputUid,
-        /// Whether to send to it.
-        enabled: Option<bool>,
-    },
-}
-
-impl Change {
-    /// A new live input with its key. `nonce` is random and never used twice.
-    ///
-    /// # Errors
-    ///
-    /// [`Unsealable`] where the keyring cannot encrypt.
-    pub fn create_input(
-        body: NewInput,
-        account: AccountId,
-        key: &StreamKey,
-        nonce: [u8; 12],
-        keyring: &Keyring,
-    ) -> Result<Self, Unsealable> {
-        let place = Place::input_key(account, key.input());
-        Ok(Self::CreateInput {
-            meta: body.meta,
-            enabled: body.enabled,
-            key_hash: keyring.hash(key)?,
-            key_sealed: keyring.seal(&place, nonce, &key.expose())?,
-        })
-    }
-
-    /// A new output. `nonce` is random and never used twice.
-    ///
-    /// # Errors
-    ///
-    /// [`Unsealable`] where the keyring cannot encrypt.
-    pub fn create_output(
-        body: NewOutput,
-        account: AccountId,
-        uid: OutputUid,
-        nonce: [u8; 12],
-        keyring: &Keyring,
-    ) -> Result<Self, Unsealable> {
-        let place = Place::output_key(account, uid);
-        Ok(Self::CreateOutput {
-            uid,
-            url: body.url.as_str().to_owned(),
-            key_sealed: keyring.seal(&place, nonce, &body.stream_key)?,
-            enabled: body.enabled,
-        })
-    }
-}
-
-/// Names the change and no value: URLs may hold secrets.
-impl fmt::Debug for Change {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::CreateInput { .. } => f.write_str("CreateInput"),
-            Self::CreateOutput { uid, .. } => write!(f, "CreateOutput({uid})"),
-            Self::DeleteInput => f.write_str("DeleteInput"),
-            Self::DeleteOutput { uid } => write!(f, "DeleteOutput({uid})"),
-            Self::UpdateInput { .. } => f.write_str("UpdateInput"),
-            Self::UpdateOutput { uid, .. } => write!(f, "UpdateOutput({uid})"),
-        }
-    }
-}
-
 /// How many live inputs and outputs there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Limits {
@@ -154,52 +46,6 @@ impl Default for Limits {
         Self {
             inputs_per_account: DEFAULT_MAX_INPUTS_PER_ACCOUNT,
             outputs_per_input: DEFAULT_MAX_OUTPUTS_PER_INPUT,
-        }
-    }
-}
-
-/// What came of a change: the object's answer to the Worker.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ChangeAnswer {
-    /// The live input or output is gone.
-    Deleted,
-    /// The live input as it is now.
-    Input(InputRow),
-    /// The database failed, and the change was certainly not made.
-    NotMade,
-    /// The output as it is now.
-    Output(OutputRow),
-    /// Nothing was changed, for this reason.
-    Refused(Refusal),
-    /// The database does not answer: whether the change was made will be found out later.
-    Undecided,
-}
-
-/// Why the database gave or changed nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Refusal {
-    /// The account has no such live input.
-    NoSuchInput,
-    /// The live input has no such output.
-    NoSuchOutput,
-    /// The token was revoked after it was looked up.
-    TokenRevoked,
-    /// The account has this many live inputs, and may not have more.
-    TooManyInputs(u32),
-    /// The live input has this many outputs, and may not have more.
-    TooManyOutputs(u32),
-}
-
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::NoSuchInput => Self::no_such_input(),
-            Refusal::NoSuchOutput => Self::no_such_output(),
-            Refusal::TokenRevoked => Self::invalid_token(),
-            Refusal::TooManyInputs(limit) => Self::too_many_inputs(limit),
-            Refusal::TooManyOutputs(limit) => Self::too_many_outputs(limit),
         }
     }
 }
@@ -252,6 +98,7 @@ impl ChangeRequest {
                 url,
                 key_sealed,
                 enabled,
+                meta,
             } => vec![
                 with(
                     sql::CREATE_OUTPUT,
@@ -262,6 +109,7 @@ impl ChangeRequest {
                         Param::from(*enabled),
                         Param::from(self.now),
                         Param::from(self.limits.outputs_per_input),
+                        Param::text(meta),
                     ],
                 ),
                 with(sql::ADVANCE_INPUT, Vec::new()),
@@ -279,13 +127,22 @@ impl ChangeRequest {
                     Param::from(self.now),
                 ],
             )],
-            Change::UpdateOutput { uid, enabled } => vec![
+            Change::UpdateOutput {
+                uid,
+                url,
+                key_sealed,
+                enabled,
+                meta,
+            } => vec![
                 with(
                     sql::UPDATE_OUTPUT,
                     vec![
                         Param::text(uid),
                         Param::optional(*enabled),
                         Param::from(self.now),
+                        Param::optional(url.clone()),
+                        Param::optional(key_sealed.clone()),
+                        Param::optional(meta.clone()),
                     ],
                 ),
                 with(sql::ADVANCE_INPUT, Vec::new()),
@@ -348,8 +205,10 @@ impl ChangeRequest {
                 .map_or(ChangeAnswer::Undecided, ChangeAnswer::Input),
             Change::CreateOutput { uid, .. } | Change::UpdateOutput { uid, .. } => wanted
                 .output(*uid)
-                .cloned()
-                .map_or(ChangeAnswer::Undecided, ChangeAnswer::Output),
+                .map_or(ChangeAnswer::Undecided, |output| ChangeAnswer::Output {
+                    output: output.clone(),
+                    alike: wanted.alike(output),
+                }),
         }
     }
 
