@@ -45,6 +45,7 @@
 //!         Read::Full => continue,
 //!         Read::CaughtUp => break, // here: wait until the publisher's task wakes us
 //!         Read::TooSlow => break,  // here: close, and tell the output's machine
+//!         Read::FormatChanged => break, // the same, and it connects anew
 //!     }
 //! }
 //! assert!(cursor.has_started());
@@ -77,6 +78,7 @@ mod log;
 mod output;
 mod reconcile;
 mod revision;
+mod seat;
 #[cfg(test)]
 mod testing;
 mod timeline;
@@ -88,8 +90,8 @@ pub use cursor::{
 };
 pub use lag::{LAG_MAX, LAG_MAX_BYTES, Lag};
 pub use log::{
-    ENTRY_COST, Entry, HEADER_MAX_BYTES, HEADERS_MAX, Header, Headers, JUMP, LOG_MAX_AGE,
-    LOG_MAX_BYTES, Log, METADATA_MAX_BYTES,
+    ENTRY_COST, Entry, HEADER_MAX_BYTES, HEADERS_MAX, Header, Headers, LOG_MAX_AGE, LOG_MAX_BYTES,
+    Log, METADATA_MAX_BYTES, SEAM_MAX, SEAM_MAX_BYTES,
 };
 pub use output::{
     ATTEMPT_MAX, Action, Event, Failure, OutputMachine, Reason, STABLE_AFTER, STALL_MAX,
@@ -97,4 +99,7 @@ pub use output::{
 };
 pub use reconcile::{Change, Wanted, reconcile};
 pub use revision::{Revision, RevisionGuard, Verdict};
-pub use timeline::{STRAY_MAX, TIMELINE_START, Timeline};
+pub use seat::{Claim, Left, Rules, SENDING_WITHIN, Seat, Seated, TAKEOVER_INTERVAL, Taken};
+pub use timeline::{
+    BEGIN_MAX, Frame, JUMP, Media, Placed, SLIP_MAX, STRAY_MAX, TIMELINE_START, Timeline,
+};

@@ -13,6 +13,9 @@ pub struct Revision {
 }
 
 /// Lets through each newer snapshot of a broadcast once, in any order of arrival.
+///
+/// An epoch may rise without another owner: each publish raises it, also that of a publisher that
+/// returns to the node that holds its broadcast.
 #[derive(Clone, Debug)]
 pub struct RevisionGuard {
     applied: Revision,
@@ -38,11 +41,16 @@ impl RevisionGuard {
         Self { applied }
     }
 
-    /// Judges a snapshot, and takes it as applied when the verdict says so.
-    pub fn admit(&mut self, offered: Revision) -> Verdict {
+    /// Judges a snapshot, and takes it as applied when the verdict says so. `ours` says whether it
+    /// names the holder of this guard as the owner.
+    pub fn admit(&mut self, offered: Revision, ours: bool) -> Verdict {
         // The epoch first: a rev says nothing across owners.
         if offered.epoch > self.applied.epoch {
-            return Verdict::Fenced;
+            if !ours {
+                return Verdict::Fenced;
+            }
+            self.applied = offered;
+            return Verdict::Apply;
         }
         if offered.epoch < self.applied.epoch || offered.rev < self.applied.rev {
             return Verdict::Overtaken;
@@ -73,39 +81,49 @@ mod tests {
     #[test]
     fn newer_ones_apply_even_across_a_gap() {
         let mut guard = RevisionGuard::new(at(3, 10));
-        assert_eq!(guard.admit(at(3, 11)), Verdict::Apply);
-        assert_eq!(guard.admit(at(3, 40)), Verdict::Apply);
+        assert_eq!(guard.admit(at(3, 11), true), Verdict::Apply);
+        assert_eq!(guard.admit(at(3, 40), true), Verdict::Apply);
         assert_eq!(guard.applied(), at(3, 40));
     }
 
     #[test]
     fn a_repeated_one_is_only_acknowledged() {
         let mut guard = RevisionGuard::new(at(3, 10));
-        assert_eq!(guard.admit(at(3, 10)), Verdict::Acknowledge);
-        assert_eq!(guard.admit(at(3, 11)), Verdict::Apply);
-        assert_eq!(guard.admit(at(3, 11)), Verdict::Acknowledge);
+        assert_eq!(guard.admit(at(3, 10), true), Verdict::Acknowledge);
+        assert_eq!(guard.admit(at(3, 11), true), Verdict::Apply);
+        assert_eq!(guard.admit(at(3, 11), true), Verdict::Acknowledge);
     }
 
     #[test]
     fn a_stale_one_changes_nothing() {
         let mut guard = RevisionGuard::new(at(3, 10));
-        assert_eq!(guard.admit(at(3, 12)), Verdict::Apply);
-        assert_eq!(guard.admit(at(3, 11)), Verdict::Overtaken);
+        assert_eq!(guard.admit(at(3, 12), true), Verdict::Apply);
+        assert_eq!(guard.admit(at(3, 11), true), Verdict::Overtaken);
         assert_eq!(guard.applied(), at(3, 12));
     }
 
     #[test]
     fn a_lower_epoch_never_applies_whatever_its_rev() {
         let mut guard = RevisionGuard::new(at(3, 10));
-        assert_eq!(guard.admit(at(2, 99)), Verdict::Overtaken);
+        assert_eq!(guard.admit(at(2, 99), true), Verdict::Overtaken);
         assert_eq!(guard.applied(), at(3, 10));
     }
 
     #[test]
-    fn a_higher_epoch_fences_whatever_its_rev() {
+    fn a_higher_epoch_of_our_own_applies_whatever_its_rev() {
         for rev in [0, 10, 11] {
             let mut guard = RevisionGuard::new(at(3, 10));
-            assert_eq!(guard.admit(at(4, rev)), Verdict::Fenced);
+            assert_eq!(guard.admit(at(4, rev), true), Verdict::Apply);
+            assert_eq!(guard.applied(), at(4, rev));
+            assert_eq!(guard.admit(at(3, 99), true), Verdict::Overtaken);
+        }
+    }
+
+    #[test]
+    fn a_higher_epoch_of_another_fences_whatever_its_rev() {
+        for rev in [0, 10, 11] {
+            let mut guard = RevisionGuard::new(at(3, 10));
+            assert_eq!(guard.admit(at(4, rev), false), Verdict::Fenced);
             assert_eq!(guard.applied(), at(3, 10), "what ends keeps what it had");
         }
     }
@@ -118,7 +136,7 @@ mod tests {
             let mut guard = RevisionGuard::new(at(1, 0));
             let mut applied = vec![0];
             for rev in &revs {
-                if guard.admit(at(1, *rev)) == Verdict::Apply {
+                if guard.admit(at(1, *rev), true) == Verdict::Apply {
                     applied.push(*rev);
                 }
             }

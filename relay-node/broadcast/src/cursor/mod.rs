@@ -92,6 +92,8 @@ pub enum Read {
     CaughtUp,
     /// The room is full, and there may be more.
     Full,
+    /// From here on the stream has another format: end the connection cleanly, and make another.
+    FormatChanged,
     /// The output cannot keep up even with audio alone: disconnect it.
     TooSlow,
 }
@@ -144,6 +146,9 @@ impl Cursor {
                 None => return Read::CaughtUp,
             },
         };
+        if running.is_past_a_break(log) {
+            return Read::FormatChanged;
+        }
         if running
             .keep_up(log, now, backlog, &mut self.skipped, &mut batch)
             .is_err()
@@ -151,6 +156,9 @@ impl Cursor {
             return Read::TooSlow;
         }
         while let Some(entry) = log.entry(running.next) {
+            if log.breaks_within(running.began, entry.seq) {
+                return Read::FormatChanged;
+            }
             if batch.is_full() {
                 return Read::Full;
             }

@@ -19,6 +19,8 @@ const LOOK_BACK: u64 = 128;
 
 #[derive(Debug)]
 pub(super) struct Running {
+    /// The number of the entry that it began with.
+    pub(super) began: u64,
     /// The number of the entry to be read next.
     pub(super) next: u64,
     /// Bytes on the log before that.
@@ -59,7 +61,7 @@ impl Running {
     ) -> Option<Self> {
         let within = |point: &&Point, media| {
             let lag = log.lag(point.seq, 0);
-            lag.media <= media && lag.bytes <= LAG_MAX_BYTES
+            lag.media <= media && lag.bytes <= LAG_MAX_BYTES && log.is_whole_from(point.seq)
         };
         let waited = policy == StartPolicy::FirstKeyframe;
         let first = log
@@ -119,6 +121,7 @@ impl Running {
     fn at(next: u64, log: &Log, video: Video) -> Self {
         let (offset, elapsed) = log.position(next);
         Self {
+            began: next,
             next,
             offset,
             elapsed,
@@ -126,6 +129,12 @@ impl Running {
             audio_begun: false,
             video,
         }
+    }
+
+    /// Whether what it has not read, and may not find on the log any more, goes over a change of
+    /// format.
+    pub(super) fn is_past_a_break(&self, log: &Log) -> bool {
+        self.next < log.front() && log.breaks_within(self.began, log.end())
     }
 
     /// Sees to the bound on lag.

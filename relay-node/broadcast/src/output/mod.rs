@@ -68,6 +68,8 @@ pub enum Event {
         /// The destination's own words, without the stream key.
         words: Option<String>,
     },
+    /// The connection was ended cleanly, because what comes next is of another format.
+    Renewed,
     /// A look at the socket, at least once a second while live.
     Traffic {
         /// Bytes that the peer's kernel has acknowledged since the connection was made.
@@ -214,6 +216,11 @@ impl OutputMachine {
                 self.fail(now, reason, words, random);
                 None
             }
+            (Event::Renewed, Stage::Live(_)) => {
+                // The whole of what is new, however long the destination takes.
+                self.start = StartPolicy::FirstKeyframe;
+                Some(self.connect(now))
+            }
             (
                 Event::Traffic {
                     acknowledged,
@@ -231,6 +238,7 @@ impl OutputMachine {
                 | Event::Reached(_)
                 | Event::Published
                 | Event::Failed { .. }
+                | Event::Renewed
                 | Event::Traffic { .. },
                 _,
             ) => None,

@@ -363,3 +363,17 @@ fn asking_one_that_does_not_wait_is_harmless() {
     assert_eq!(rig.event(Event::Retry), None);
     assert_eq!(format!("{:?}", rig.machine), before);
 }
+
+#[test]
+fn another_format_is_another_connection_at_once_and_no_failure() {
+    let mut rig = Rig::live();
+    assert_eq!(rig.machine.start_policy(), StartPolicy::CachedGop);
+    assert_eq!(rig.event(Event::Renewed), Some(Action::Connect));
+    assert_eq!(rig.state(), State::Connecting);
+    assert_eq!(rig.machine.start_policy(), StartPolicy::FirstKeyframe);
+    let status = rig.machine.status();
+    assert_eq!((status.attempts, status.last_failure), (0, None));
+    assert_eq!(rig.event(Event::Renewed), None, "nothing to renew");
+    assert_eq!(rig.event(Event::Published), None);
+    assert_eq!(rig.machine.status().connects, 2);
+}

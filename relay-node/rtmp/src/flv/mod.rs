@@ -6,11 +6,15 @@
 
 mod audio;
 mod codec;
+mod composition;
 mod enhanced;
+mod format;
 mod script;
 mod video;
 
 pub use codec::Codec;
+pub use composition::composition_time;
+pub use format::{AudioFormat, StreamFormat};
 
 use crate::message::MessageType;
 
