@@ -1,5 +1,6 @@
 //! A broadcast's log, shared by the one that writes it and those that read it.
 
+use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -16,12 +17,13 @@ use crate::meter::Meter;
 pub struct Feed {
     state: Mutex<State>,
     grown: watch::Sender<()>,
-    encoder: Encoder,
 }
 
 /// What is known of the encoder that feeds it.
 #[derive(Clone, Debug)]
 pub struct Encoder {
+    /// Where it comes from.
+    pub address: Option<IpAddr>,
     /// How it is connected.
     pub protocol: Protocol,
     /// Its name and version, as it gives them.
@@ -30,16 +32,22 @@ pub struct Encoder {
     pub capabilities: Capabilities,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     log: Log,
     meter: Meter,
+    /// The publisher's session; what comes from another is by somebody who was replaced.
+    session: u64,
+    encoder: Encoder,
+    /// When it last sent anything.
+    heard: Option<Instant>,
 }
 
 impl Encoder {
     /// One that has not said anything of itself yet.
-    pub fn new(protocol: Protocol) -> Self {
+    pub fn new(protocol: Protocol, address: Option<IpAddr>) -> Self {
         Self {
+            address,
             protocol,
             name: String::new(),
             capabilities: Capabilities::default(),
@@ -48,25 +56,51 @@ impl Encoder {
 }
 
 impl Feed {
-    /// A feed without a message.
-    pub fn new(encoder: Encoder) -> Self {
+    /// A feed without a message, for its first publisher.
+    pub fn new(session: u64, encoder: Encoder) -> Self {
         Self {
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                log: Log::default(),
+                meter: Meter::default(),
+                session,
+                encoder,
+                heard: None,
+            }),
             grown: watch::Sender::new(()),
-            encoder,
         }
     }
 
-    /// Puts messages at the end, and wakes the readers once.
-    pub fn append(&self, now: Instant, messages: impl IntoIterator<Item = Message>) {
+    /// Goes on with another publisher's session; see [`Log::begin_session`].
+    pub fn begin_session(&self, session: u64, encoder: Encoder) {
+        let mut state = self.lock();
+        state.log.begin_session();
+        (state.session, state.encoder, state.heard) = (session, encoder, None);
+    }
+
+    /// See [`Log::let_format_change`].
+    pub fn let_format_change(&self, may_change: bool) {
+        self.lock().log.let_format_change(may_change);
+    }
+
+    /// Puts messages of that session at the end, and wakes the readers once.
+    pub fn append(&self, session: u64, now: Instant, messages: impl IntoIterator<Item = Message>) {
         {
             let mut state = self.lock();
+            if state.session != session {
+                return;
+            }
             for message in messages {
                 state.meter.count(now, message.payload.len());
                 state.log.append(now, message);
             }
+            state.heard = Some(now);
         }
         self.grown.send_replace(());
+    }
+
+    /// When the publisher last sent anything.
+    pub fn heard(&self) -> Option<Instant> {
+        self.lock().heard
     }
 
     /// Reads at `cursor`; see [`Cursor::read`].
@@ -87,8 +121,8 @@ impl Feed {
     }
 
     /// What is known of the encoder.
-    pub fn encoder(&self) -> &Encoder {
-        &self.encoder
+    pub fn encoder(&self) -> Encoder {
+        self.lock().encoder.clone()
     }
 
     /// Bytes of payload received, and how many bits of them a second lately.

@@ -4,8 +4,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Deserialize;
 use shared::id::{InputUid, OutputUid};
-use shared::limits::{DEFAULT_MAX_OUTPUTS_PER_INPUT, MAX_OUTPUT_KEY_BYTES};
-use shared::link::{PublishRefusal, Snapshot, Target, WantedOutput, Wish};
+use shared::limits::{
+    DEFAULT_MAX_OUTPUTS_PER_INPUT, DEFAULT_RECONNECT_WINDOW_SECONDS, MAX_OUTPUT_KEY_BYTES,
+    MAX_RECONNECT_WINDOW_SECONDS,
+};
+use shared::link::{
+    InputSettings, OnFormatChange, OnStop, PublishRefusal, Snapshot, Takeover, Target,
+    WantedOutput, Wish,
+};
 use shared::output_url::{InvalidOutputUrl, OutputUrl};
 use shared::secret::Secret;
 
@@ -52,7 +58,10 @@ impl Handle {
             epoch: 1 + self.epochs.fetch_add(1, Ordering::Relaxed),
             owner: None,
             oldest_key: 0,
-            wish: Wish::relay(input.outputs.clone()),
+            wish: Wish::Relay {
+                outputs: input.outputs.clone(),
+                settings: input.settings,
+            },
         };
         Ok(Accepted { snapshot, key: 0 })
     }
@@ -88,6 +97,12 @@ pub enum Invalid {
         /// The input's place in the file, from 1.
         input: usize,
     },
+    /// A reconnect window over its bound.
+    #[error("input {input}: reconnect_window is longer than {MAX_RECONNECT_WINDOW_SECONDS} s")]
+    LongWindow {
+        /// The input's place in the file, from 1.
+        input: usize,
+    },
     /// More outputs than an input may have.
     #[error("input {input}: more than {DEFAULT_MAX_OUTPUTS_PER_INPUT} outputs")]
     TooManyOutputs {
@@ -114,6 +129,7 @@ struct Input {
     uid: InputUid,
     name: Option<String>,
     key: Secret,
+    settings: InputSettings,
     outputs: Vec<WantedOutput>,
 }
 
@@ -125,6 +141,10 @@ impl Input {
         }
         if written.output.len() > DEFAULT_MAX_OUTPUTS_PER_INPUT as usize {
             return Err(Invalid::TooManyOutputs { input: number });
+        }
+        let settings = InputSettings::from(written.settings);
+        if settings.reconnect_window > MAX_RECONNECT_WINDOW_SECONDS {
+            return Err(Invalid::LongWindow { input: number });
         }
         let mut outputs = Vec::with_capacity(written.output.len());
         for (index, output) in written.output.into_iter().enumerate() {
@@ -153,6 +173,7 @@ impl Input {
             uid: InputUid::from_random(numbered(number, 0)),
             name: written.name,
             key: Secret::new(key),
+            settings,
             outputs,
         })
     }
@@ -176,7 +197,39 @@ struct WrittenInput {
     name: Option<String>,
     stream_key: Secret,
     #[serde(default)]
+    settings: WrittenSettings,
+    #[serde(default)]
     output: Vec<WrittenOutput>,
+}
+
+/// [`InputSettings`], where a mistyped name is a mistake and not a newer version.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenSettings {
+    reconnect_window: Option<u32>,
+    #[serde(default)]
+    on_stop: OnStop,
+    #[serde(default)]
+    on_format_change: OnFormatChange,
+    #[serde(default)]
+    takeover: Takeover,
+}
+
+impl From<WrittenSettings> for InputSettings {
+    fn from(written: WrittenSettings) -> Self {
+        let WrittenSettings {
+            reconnect_window,
+            on_stop,
+            on_format_change,
+            takeover,
+        } = written;
+        Self {
+            reconnect_window: reconnect_window.unwrap_or(DEFAULT_RECONNECT_WINDOW_SECONDS),
+            on_stop,
+            on_format_change,
+            takeover,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -277,6 +330,36 @@ stream_key = " second "
                 "{error}"
             );
         }
+    }
+
+    #[test]
+    fn an_input_says_how_its_publisher_is_treated() {
+        let with = |settings: &str| {
+            let text = format!("[[input]]\nstream_key = \"k\"\n{settings}");
+            let handle = Handle::parse(&text)?;
+            match handle.authorise(&Secret::new("k")).unwrap().snapshot.wish {
+                Wish::Relay { settings, .. } => Ok(settings),
+                _ => panic!("not a relay wish"),
+            }
+        };
+        assert_eq!(with(""), Ok(InputSettings::default()));
+        let all = "[input.settings]\nreconnect_window = 1800\non_stop = \"hold\"\n\
+                   on_format_change = \"continue\"\ntakeover = \"reject\"";
+        assert_eq!(
+            with(all),
+            Ok(InputSettings {
+                reconnect_window: 1800,
+                on_stop: OnStop::Hold,
+                on_format_change: OnFormatChange::Continue,
+                takeover: Takeover::Reject,
+            })
+        );
+        assert_eq!(
+            with("[input.settings]\nreconnect_window = 1801"),
+            Err(Invalid::LongWindow { input: 1 })
+        );
+        let mistyped = with("[input.settings]\nreconect_window = 1").unwrap_err();
+        assert!(mistyped.to_string().contains("unknown field"), "{mistyped}");
     }
 
     #[test]

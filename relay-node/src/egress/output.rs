@@ -340,6 +340,7 @@ impl Running {
     async fn end(&mut self) -> Option<Event> {
         match (&mut self.task).await {
             Ok(End::Failed { reason, words }) => Some(Event::Failed { reason, words }),
+            Ok(End::Renewed) => Some(Event::Renewed),
             Ok(End::Aborted | End::Stopped) => None,
             Err(error) => {
                 // The panic's text went to standard error by itself, and holds no key: nothing

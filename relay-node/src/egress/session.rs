@@ -34,6 +34,8 @@ pub(super) enum End {
         reason: Reason,
         words: Option<String>,
     },
+    /// By ourselves, because what comes next is of another format.
+    Renewed,
     /// By our own wish.
     Stopped,
 }
@@ -59,7 +61,7 @@ pub(super) async fn run(attempt: &Attempt, ask: &Ask) -> End {
         app: attempt.destination.url.app().to_owned(),
         tc_url: attempt.destination.url.tc_url().to_owned(),
         stream_name: StreamName::new(attempt.destination.stream_key.expose()),
-        capabilities: attempt.feed.encoder().capabilities.clone(),
+        capabilities: attempt.feed.encoder().capabilities,
     };
     let Ok(client) = PublishClient::new(target, clock::now()) else {
         return Reason::Internal.into();
@@ -73,6 +75,7 @@ pub(super) async fn run(attempt: &Attempt, ask: &Ask) -> End {
         items: Vec::new(),
         live: false,
         finishing: false,
+        renewing: false,
         look_at: clock::now(),
         growth: attempt.feed.growth(),
     };
@@ -80,7 +83,10 @@ pub(super) async fn run(attempt: &Attempt, ask: &Ask) -> End {
         Err(end) => end,
         Ok(()) => {
             session.say_goodbye().await;
-            End::Stopped
+            match session.renewing {
+                true => End::Renewed,
+                false => End::Stopped,
+            }
         }
     }
 }
@@ -96,6 +102,8 @@ struct Session<'a> {
     live: bool,
     /// Nothing more will come: what is there is the rest.
     finishing: bool,
+    /// What comes next needs a connection of its own.
+    renewing: bool,
     /// When to look at the socket next.
     look_at: Instant,
     growth: watch::Receiver<()>,
@@ -170,8 +178,14 @@ impl Session<'_> {
         let feed = &self.attempt.feed;
         let read = feed.read(&mut self.cursor, now, backlog, room, &mut self.items);
         self.attempt.shared.skipped(self.cursor.skipped());
-        if read == Read::TooSlow {
-            return Err(Reason::TooSlow.into());
+        match read {
+            Read::TooSlow => return Err(Reason::TooSlow.into()),
+            // First what is read of the old one.
+            Read::FormatChanged => {
+                self.finishing = true;
+                self.renewing = true;
+            }
+            Read::CaughtUp | Read::Full => {}
         }
         for SendItem {
             kind,

@@ -113,8 +113,9 @@ impl Ingest {
             tracing::debug!(%error, "connection lost at once");
             return;
         }
+        let address = stream.peer_addr().ok().map(|peer| peer.ip().to_canonical());
         let Some(tls) = tls else {
-            let encoder = Encoder::new(Protocol::Rtmp);
+            let encoder = Encoder::new(Protocol::Rtmp, address);
             return session::serve(stream, encoder, self.registry, pending, self.stop).await;
         };
         let handshake = tokio::select! {
@@ -123,7 +124,7 @@ impl Ingest {
         };
         match handshake {
             Ok(Ok(stream)) => {
-                let encoder = Encoder::new(Protocol::Rtmps);
+                let encoder = Encoder::new(Protocol::Rtmps, address);
                 session::serve(stream, encoder, self.registry, pending, self.stop).await;
             }
             Ok(Err(error)) => tracing::debug!(%error, "no TLS session"),

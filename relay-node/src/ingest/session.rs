@@ -147,11 +147,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             match event {
                 ServerEvent::Connected(connected) => {
                     tracing::debug!(encoder = connected.encoder, "connected");
-                    self.encoder = Encoder {
-                        protocol: self.encoder.protocol,
-                        name: connected.encoder,
-                        capabilities: connected.capabilities,
-                    };
+                    self.encoder.name = connected.encoder;
+                    self.encoder.capabilities = connected.capabilities;
                 }
                 ServerEvent::PublishRequested(request) => {
                     let key = Secret::new(request.key.expose());

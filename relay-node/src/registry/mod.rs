@@ -2,29 +2,26 @@
 
 mod on_air;
 mod publisher;
+mod publishing;
 mod status;
 mod teller;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use broadcast::{Revision, RevisionGuard, Verdict};
+use broadcast::{Revision, Verdict};
 use rtmp::server::Refusal;
 use shared::id::{InputUid, Instance, NodeName, OutputUid};
-use shared::link::{Applied, Departure, Owner, PublishRefusal, Snapshot, WantedOutput, Wish};
-use shared::secret::Secret;
-use tokio::sync::oneshot;
+use shared::link::{Applied, InputSettings, Owner, PublishRefusal, Snapshot, WantedOutput, Wish};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use publisher::{Publisher, departure};
 pub use status::{BroadcastStatus, OutputStatus, Totals};
 
-use crate::control::{Accepted, Control, LinkState, Refused, Revs};
+use crate::control::{Control, LinkState, Refused, Revs};
 use crate::egress::Dialler;
-use crate::feed::{Encoder, Feed};
 use on_air::{Ending, OnAir};
-use teller::Teller;
 
 /// The meeting place: publishers come in, snapshots say what is wanted of them, outputs follow.
 ///
@@ -73,33 +70,8 @@ impl Registry {
         }
     }
 
-    /// Puts an encoder on air, if its key may publish: the newest publisher of an input wins.
-    pub async fn publish(
-        self: &Arc<Self>,
-        key: Secret,
-        encoder: Encoder,
-    ) -> Result<Publisher, Refusal> {
-        let asking = Asking::begin(self);
-        let Accepted { mut snapshot, key } = match self.control.authorise(&key).await {
-            Ok(accepted) => accepted,
-            Err(refused) => return Err(refusal(refused)),
-        };
-        let mut broadcasts = self.lock();
-        if let Some(early) = broadcasts.early.get(&snapshot.input) {
-            match RevisionGuard::new(revision(&snapshot)).admit(revision(early)) {
-                Verdict::Apply => snapshot = early.clone(),
-                Verdict::Fenced => return Err(Refusal::Replaced),
-                Verdict::Acknowledge | Verdict::Overtaken => {}
-            }
-        }
-        let publisher = self.go_on_air(&mut broadcasts, snapshot, key, encoder);
-        drop(broadcasts);
-        drop(asking);
-        publisher
-    }
-
     /// Applies a snapshot that came from the control plane.
-    pub fn apply(&self, snapshot: Snapshot) {
+    pub fn apply(self: &Arc<Self>, snapshot: Snapshot) {
         let mut broadcasts = self.lock();
         if broadcasts.asking > 0 {
             broadcasts.note_early(&snapshot);
@@ -109,7 +81,10 @@ impl Registry {
             self.control.applied(nothing_on_air(&snapshot));
             return;
         };
-        match on_air.guard.admit(revision(&snapshot)) {
+        match on_air
+            .guard
+            .admit(revision(&snapshot), self.owns(&snapshot))
+        {
             Verdict::Fenced => self.end(&mut broadcasts, input, Ending::Cut(Refusal::Replaced)),
             Verdict::Acknowledge | Verdict::Overtaken => {
                 self.control.applied(on_air.acknowledgement())
@@ -121,29 +96,42 @@ impl Registry {
                         self.end(&mut broadcasts, input, Ending::Cut(refusal));
                         self.control.applied(nothing_on_air(&snapshot));
                     }
-                    Ok(wanted) => {
-                        let Broadcasts {
-                            on_air, leaving, ..
-                        } = &mut *broadcasts;
-                        if let Some(on_air) = on_air.get_mut(&input) {
-                            on_air.unknown_wish = wanted.is_none();
-                            match wanted {
-                                Some(outputs) => {
-                                    on_air.reconcile(outputs, &self.dialler, leaving, OnAir::LATER);
-                                }
-                                None => tracing::warn!(
-                                    %input,
-                                    rev = snapshot.rev,
-                                    "wish of a newer control plane: all goes on as before"
-                                ),
-                            }
-                            self.revs.set(input, snapshot.rev);
-                            self.control.applied(on_air.acknowledgement());
-                        }
-                    }
+                    Ok(wanted) => self.obey(&mut broadcasts, &snapshot, wanted),
                 }
             }
         }
+    }
+
+    /// Brings a broadcast to what a snapshot, already admitted, wants of it.
+    fn obey(
+        self: &Arc<Self>,
+        broadcasts: &mut Broadcasts,
+        snapshot: &Snapshot,
+        wanted: Option<Relay<'_>>,
+    ) {
+        let input = snapshot.input;
+        let Broadcasts {
+            on_air, leaving, ..
+        } = broadcasts;
+        let Some(on_air) = on_air.get_mut(&input) else {
+            return;
+        };
+        on_air.teller().under(snapshot.epoch);
+        on_air.unknown_wish = wanted.is_none();
+        match wanted {
+            Some(Relay { outputs, settings }) => {
+                on_air.treat(settings);
+                on_air.reconcile(outputs, &self.dialler, leaving, OnAir::LATER);
+            }
+            None => tracing::warn!(
+                %input,
+                rev = snapshot.rev,
+                "wish of a newer control plane: all goes on as before"
+            ),
+        }
+        self.revs.set(input, snapshot.rev);
+        self.control.applied(on_air.acknowledgement());
+        self.watch_window(input, on_air);
     }
 
     /// Ends every broadcast, cleanly, and waits until nothing is left of them.
@@ -184,63 +172,13 @@ impl Registry {
         totals
     }
 
-    /// The publisher of that session is gone.
-    fn publisher_left(&self, input: InputUid, session: u64, why: Departure) {
-        let mut broadcasts = self.lock();
-        let on_air = broadcasts.on_air.get(&input);
-        if on_air.is_some_and(|on_air| on_air.session == session) {
-            // The reconnect window, in which a broadcast outlives its publisher, begins here.
-            self.end(&mut broadcasts, input, Ending::Left(why));
-        }
-    }
-
-    fn go_on_air(
-        self: &Arc<Self>,
-        broadcasts: &mut Broadcasts,
-        snapshot: Snapshot,
-        key: u64,
-        encoder: Encoder,
-    ) -> Result<Publisher, Refusal> {
-        let wanted = self.verdict_on(&snapshot, key)?.ok_or(Refusal::TryAgain)?;
-        let input = snapshot.input;
-        if let Some(other) = broadcasts.on_air.get(&input) {
-            if other.guard.applied().epoch > snapshot.epoch {
-                return Err(Refusal::Replaced);
-            }
-            self.end(broadcasts, input, Ending::Cut(Refusal::Replaced));
-        }
-        broadcasts.sessions += 1;
-        broadcasts.totals.broadcasts += 1;
-        let session = broadcasts.sessions;
-        let feed = Arc::new(Feed::new(encoder));
-        let (cut, cut_by) = oneshot::channel();
-        let guard = RevisionGuard::new(revision(&snapshot));
-        let teller = Teller::new(Arc::clone(&self.control), input, snapshot.epoch);
-        teller.connected(feed.encoder(), false);
-        let mut on_air = OnAir::new(input, teller, (session, key), guard, Arc::clone(&feed), cut);
-        on_air.reconcile(
-            wanted,
-            &self.dialler,
-            &mut broadcasts.leaving,
-            OnAir::FROM_THE_START,
-        );
-        tracing::info!(%input, epoch = snapshot.epoch, rev = snapshot.rev, "broadcast begins");
-        self.revs.set(input, snapshot.rev);
-        self.control.applied(on_air.acknowledgement());
-        broadcasts.on_air.insert(input, on_air);
-        let registry = Arc::clone(self);
-        Ok(Publisher::new(feed, cut_by, move |why| {
-            registry.publisher_left(input, session, why);
-        }))
-    }
-
     /// What a snapshot wants of this node, if the node knows this kind of wish; or why it wants
     /// nothing of it or of a publisher with that `key`.
     fn verdict_on<'s>(
         &self,
         snapshot: &'s Snapshot,
         key: u64,
-    ) -> Result<Option<&'s [WantedOutput]>, Refusal> {
+    ) -> Result<Option<Relay<'s>>, Refusal> {
         if snapshot
             .owner
             .as_ref()
@@ -254,9 +192,13 @@ impl Registry {
             Wish::Relay { .. } | Wish::Unknown if key < snapshot.oldest_key => {
                 Err(Refusal::KeyReplaced)
             }
-            Wish::Relay { outputs, .. } => Ok(Some(outputs)),
+            Wish::Relay { outputs, settings } => Ok(Some(Relay { outputs, settings })),
             Wish::Unknown => Ok(None),
         }
+    }
+
+    fn owns(&self, snapshot: &Snapshot) -> bool {
+        snapshot.owner.as_ref() == Some(&self.identity)
     }
 
     fn end(&self, broadcasts: &mut Broadcasts, input: InputUid, why: Ending) {
@@ -295,6 +237,12 @@ impl Broadcasts {
             self.early.insert(snapshot.input, snapshot.clone());
         }
     }
+}
+
+/// What a snapshot wants that wants the input relayed.
+struct Relay<'s> {
+    outputs: &'s [WantedOutput],
+    settings: &'s InputSettings,
 }
 
 /// A key is being checked.

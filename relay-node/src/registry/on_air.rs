@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use broadcast::{Change, RevisionGuard, StartPolicy, Wanted, reconcile};
+use broadcast::{Change, RevisionGuard, Rules, Seat, StartPolicy, Wanted, reconcile};
 use rtmp::server::Refusal;
 use shared::id::{InputUid, OutputUid};
-use shared::link::{Applied, Departure, WantedOutput};
+use shared::limits::MAX_RECONNECT_WINDOW_SECONDS;
+use shared::link::{
+    Applied, Departure, InputSettings, OnFormatChange, OnStop, Takeover, WantedOutput,
+};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -22,9 +25,12 @@ use crate::feed::Feed;
 pub(super) struct OnAir {
     input: InputUid,
     teller: Teller,
-    pub(super) session: u64,
-    /// The number of the publisher's key.
+    /// Who feeds it.
+    pub(super) seat: Seat,
+    /// The number of the last publisher's key.
     pub(super) key: u64,
+    /// Why the last publisher that left did so.
+    pub(super) departed: Departure,
     pub(super) guard: RevisionGuard,
     /// Whether the newest snapshot wants what this node does not know: what runs is what the last
     /// one before it wanted.
@@ -38,7 +44,8 @@ pub(super) struct OnAir {
     retries: BTreeMap<OutputUid, u64>,
     /// What outputs did that were stopped since.
     pub(super) past: Totals,
-    cut: oneshot::Sender<Refusal>,
+    /// Reaches the last publisher, if it was not told to go yet.
+    pub(super) cut: Option<oneshot::Sender<Refusal>>,
 }
 
 /// Why an output that exists is not sent to.
@@ -79,7 +86,8 @@ impl OnAir {
     pub(super) fn new(
         input: InputUid,
         teller: Teller,
-        (session, key): (u64, u64),
+        seat: Seat,
+        key: u64,
         guard: RevisionGuard,
         feed: Arc<Feed>,
         cut: oneshot::Sender<Refusal>,
@@ -87,8 +95,9 @@ impl OnAir {
         Self {
             input,
             teller,
-            session,
+            seat,
             key,
+            departed: Departure::Unknown,
             guard,
             unknown_wish: false,
             since: clock::now(),
@@ -97,7 +106,22 @@ impl OnAir {
             idle: BTreeMap::new(),
             retries: BTreeMap::new(),
             past: Totals::default(),
-            cut,
+            cut: Some(cut),
+        }
+    }
+
+    /// Treats its publishers as the input says.
+    pub(super) fn treat(&mut self, settings: &InputSettings) {
+        self.seat.set_rules(rules(settings));
+        let goes_on = settings.on_format_change == OnFormatChange::Continue;
+        self.feed.let_format_change(goes_on);
+    }
+
+    /// Tells the publisher, if there is one, that it must go.
+    pub(super) fn cut(&mut self, why: Refusal) {
+        if let Some(cut) = self.cut.take() {
+            // It may be leaving by itself in this moment.
+            let _ = cut.send(why);
         }
     }
 
@@ -177,15 +201,14 @@ impl OnAir {
     /// Tells the publisher why, and ends the outputs: after the rest of the stream if the stream
     /// came to its end, at once if somebody ended it. The tokens are cancelled when they are gone.
     pub(super) fn end(
-        self,
+        mut self,
         why: Ending,
         leaving: &mut BTreeMap<OutputUid, CancellationToken>,
     ) -> Vec<CancellationToken> {
         let finish = match why {
             Ending::Left(_) => true,
             Ending::Cut(why) => {
-                // It may be leaving by itself in this moment.
-                let _ = self.cut.send(why);
+                self.cut(why);
                 why == Refusal::ShuttingDown
             }
         };
@@ -246,5 +269,15 @@ impl OnAir {
             self.past.add_output(&output.figures());
             leaving.insert(id, output.stop());
         }
+    }
+}
+
+/// How publishers are treated, in the terms of the broadcast.
+pub(super) fn rules(settings: &InputSettings) -> Rules {
+    let window = settings.reconnect_window.min(MAX_RECONNECT_WINDOW_SECONDS);
+    Rules {
+        window: Duration::from_secs(window.into()),
+        hold: settings.on_stop == OnStop::Hold,
+        takeover: settings.takeover == Takeover::Newest,
     }
 }

@@ -13,6 +13,7 @@ use crate::feed::Feed;
 /// The right to feed a broadcast. Dropping it says that the encoder is lost.
 pub struct Publisher {
     feed: Arc<Feed>,
+    session: u64,
     cut: oneshot::Receiver<Refusal>,
     leave: Option<Leave>,
 }
@@ -22,11 +23,13 @@ type Leave = Box<dyn FnOnce(Departure) + Send>;
 impl Publisher {
     pub(super) fn new(
         feed: Arc<Feed>,
+        session: u64,
         cut: oneshot::Receiver<Refusal>,
         leave: impl FnOnce(Departure) + Send + 'static,
     ) -> Self {
         Self {
             feed,
+            session,
             cut,
             leave: Some(Box::new(leave)),
         }
@@ -34,7 +37,7 @@ impl Publisher {
 
     /// Feeds the broadcast.
     pub fn append(&self, messages: impl IntoIterator<Item = Message>) {
-        self.feed.append(clock::now(), messages);
+        self.feed.append(self.session, clock::now(), messages);
     }
 
     /// Says that the encoder is gone, and why.

@@ -25,8 +25,10 @@ pub struct BroadcastStatus {
     pub bytes: u64,
     /// Bits a second received lately.
     pub bitrate_bps: u64,
-    /// The encoder's name and version, as it gives them.
+    /// The encoder's name and version, as it gives them; the last one's while there is none.
     pub encoder: String,
+    /// For how long it has been waiting for a publisher, if it is.
+    pub away_ms: Option<u64>,
     /// Its outputs, in the order of their ids.
     pub outputs: Vec<OutputStatus>,
 }
@@ -107,7 +109,8 @@ pub(super) fn of(input: InputUid, on_air: &OnAir) -> BroadcastStatus {
         since_ms: since(on_air.since),
         bytes,
         bitrate_bps,
-        encoder: on_air.feed.encoder().name.clone(),
+        encoder: on_air.feed.encoder().name,
+        away_ms: on_air.seat.empty_since().map(since),
         outputs,
     }
 }

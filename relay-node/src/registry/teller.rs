@@ -1,6 +1,7 @@
 //! What a broadcast tells the control plane of itself, as it happens.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use broadcast::{Reason, State};
 use shared::id::{InputUid, OutputUid};
@@ -18,7 +19,8 @@ use crate::feed::Encoder;
 pub(super) struct Teller {
     control: Arc<Control>,
     input: InputUid,
-    epoch: u64,
+    /// All that tell of one broadcast share it.
+    epoch: Arc<AtomicU64>,
 }
 
 impl Teller {
@@ -26,8 +28,13 @@ impl Teller {
         Self {
             control,
             input,
-            epoch,
+            epoch: Arc::new(AtomicU64::new(epoch)),
         }
+    }
+
+    /// Tells under another epoch from here on: a publisher has come to a broadcast that is on air.
+    pub(super) fn under(&self, epoch: u64) {
+        self.epoch.store(epoch, Ordering::Relaxed);
     }
 
     /// An encoder feeds the broadcast.
@@ -39,6 +46,11 @@ impl Teller {
         }));
     }
 
+    /// The encoder is gone, and the broadcast waits for it.
+    pub(super) fn away(&self, reason: Departure) {
+        self.tell(What::Away { reason });
+    }
+
     /// The broadcast is over, and nothing is left of it.
     pub(super) fn ended(&self, reason: Departure) {
         self.tell(What::Ended { reason });
@@ -48,8 +60,7 @@ impl Teller {
     pub(super) fn output(&self, output: OutputUid, figures: &Figures) {
         let moment = Moment::now();
         let what = What::Output(change(output, figures, moment));
-        let at = moment.time();
-        self.control.tell(self.input, self.epoch, at, what);
+        self.tell_at(moment, what);
     }
 
     /// An output is not sent to.
@@ -70,8 +81,12 @@ impl Teller {
     }
 
     fn tell(&self, what: What) {
-        let at = Moment::now().time();
-        self.control.tell(self.input, self.epoch, at, what);
+        self.tell_at(Moment::now(), what);
+    }
+
+    fn tell_at(&self, moment: Moment, what: What) {
+        let epoch = self.epoch.load(Ordering::Relaxed);
+        self.control.tell(self.input, epoch, moment.time(), what);
     }
 }
 

@@ -1,14 +1,24 @@
+use std::time::Duration;
+
+use bytes::Bytes;
+use rtmp::{Message, MessageType};
 use shared::address::AddressPolicy;
-use shared::link::Protocol;
+use shared::link::{Departure, InputSettings, OnStop, Protocol};
+use shared::secret::Secret;
 
 use super::*;
 use crate::egress::tls;
+use crate::feed::Encoder;
 use crate::static_control;
 
 const KEY: &str = "hunter2";
 
 fn registry() -> Arc<Registry> {
-    let inputs = format!("[[input]]\nstream_key = \"{KEY}\"");
+    registry_with("")
+}
+
+fn registry_with(settings: &str) -> Arc<Registry> {
+    let inputs = format!("[[input]]\nstream_key = \"{KEY}\"\n{settings}");
     let control = Control::Static(static_control::Handle::parse(&inputs).unwrap());
     let tls = tls::client_config(None).unwrap();
     Arc::new(Registry::new(
@@ -21,7 +31,12 @@ fn registry() -> Arc<Registry> {
 }
 
 async fn publish(registry: &Arc<Registry>) -> Result<Publisher, Refusal> {
-    let encoder = Encoder::new(Protocol::Rtmp);
+    publish_from(registry, 1).await
+}
+
+async fn publish_from(registry: &Arc<Registry>, place: u8) -> Result<Publisher, Refusal> {
+    let address = Some([192, 0, 2, place].into());
+    let encoder = Encoder::new(Protocol::Rtmp, address);
     registry.publish(Secret::new(KEY), encoder).await
 }
 
@@ -84,7 +99,7 @@ async fn only_a_higher_rev_applies() {
     registry.apply(snapshot(&registry, 5, Wish::Deleted).await);
     assert_eq!(registry.revs.all()[&input], 5);
     assert_eq!(registry.status().len(), 1);
-    drop(publisher);
+    publisher.leave(Departure::Goodbye);
     assert_eq!(registry.status().len(), 0);
     assert!(registry.revs.all().is_empty());
 }
@@ -208,5 +223,187 @@ fn a_wish_for_what_is_not_on_air_is_reported_too() {
         };
         let reported = nothing_on_air(&snapshot);
         assert_eq!((reported.rev, reported.unknown_wish), (3, unknown_wish));
+    }
+}
+
+mod waiting {
+    use super::*;
+
+    fn settings(change: impl FnOnce(&mut InputSettings)) -> Wish {
+        let mut settings = InputSettings::default();
+        change(&mut settings);
+        Wish::Relay {
+            outputs: Vec::new(),
+            settings,
+        }
+    }
+
+    async fn on_air(registry: &Arc<Registry>, wish: Wish) -> Publisher {
+        let publisher = publish(registry).await.unwrap();
+        let mut snapshot = snapshot(registry, 2, wish).await;
+        snapshot.epoch = registry.status()[0].epoch;
+        registry.apply(snapshot);
+        publisher
+    }
+
+    async fn pass(millis: u64) {
+        tokio::time::advance(Duration::from_millis(millis)).await;
+        // The watch of the window runs when the time has come.
+        tokio::task::yield_now().await;
+    }
+
+    fn frame() -> [Message; 1] {
+        [Message {
+            kind: MessageType::VIDEO,
+            timestamp: 0,
+            stream_id: 1,
+            payload: Bytes::from_static(&[0x17, 1, 0, 0, 0]),
+        }]
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_publisher_that_vanishes_is_waited_for() {
+        let registry = registry();
+        let publisher = on_air(&registry, settings(|s| s.reconnect_window = 60)).await;
+        drop(publisher);
+        pass(59_999).await;
+        assert_eq!(registry.status()[0].away_ms, Some(59_999));
+        pass(1).await;
+        assert_eq!(registry.status().len(), 0);
+        assert!(registry.revs.all().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_returns_goes_on_under_its_new_epoch() {
+        let registry = registry();
+        let publisher = on_air(&registry, nothing()).await;
+        publisher.append(frame());
+        drop(publisher);
+        pass(30_000).await;
+        let publisher = publish(&registry).await.unwrap();
+        publisher.append(frame());
+        pass(60_000).await;
+        let status = registry.status();
+        assert_eq!((status[0].away_ms, status[0].bytes), (None, 10));
+        assert!(status[0].epoch > 1);
+        assert_eq!(registry.totals().broadcasts, 1);
+        publisher.leave(Departure::Goodbye);
+        assert_eq!(registry.status().len(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_goodbye_ends_it_unless_the_input_holds() {
+        for (on_stop, left) in [(OnStop::End, 0), (OnStop::Hold, 1)] {
+            let registry = registry();
+            let publisher = on_air(&registry, settings(|s| s.on_stop = on_stop)).await;
+            publisher.leave(Departure::Goodbye);
+            assert_eq!(registry.status().len(), left);
+            pass(60_000).await;
+            assert_eq!(registry.status().len(), 0);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_window_it_ends_at_once() {
+        let registry = registry();
+        let publisher = on_air(&registry, settings(|s| s.reconnect_window = 0)).await;
+        drop(publisher);
+        assert_eq!(registry.status().len(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_window_that_is_changed_while_it_runs_counts_from_its_beginning() {
+        for (seconds, ends) in [(5, 5), (20, 20), (100, 100), (9_999, 1_800)] {
+            let registry = registry();
+            let publisher = on_air(&registry, settings(|s| s.reconnect_window = 60)).await;
+            drop(publisher);
+            pass(10_000).await;
+            let mut changed =
+                snapshot(&registry, 3, settings(|s| s.reconnect_window = seconds)).await;
+            changed.epoch = registry.status()[0].epoch;
+            registry.apply(changed);
+            pass(if ends < 10 { 0 } else { ends * 1_000 - 10_001 }).await;
+            assert_eq!(
+                registry.status().len(),
+                usize::from(ends >= 10),
+                "{seconds}"
+            );
+            pass(1).await;
+            assert_eq!(registry.status().len(), 0, "{seconds}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_deleted_or_switched_off_is_not_waited_for() {
+        for wish in [Wish::Deleted, Wish::Disabled] {
+            let registry = registry();
+            drop(on_air(&registry, nothing()).await);
+            let mut snapshot = snapshot(&registry, 3, wish).await;
+            snapshot.epoch = registry.status()[0].epoch;
+            registry.apply(snapshot);
+            assert_eq!(registry.status().len(), 0);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_node_that_stops_waits_for_nobody() {
+        let registry = registry();
+        drop(on_air(&registry, nothing()).await);
+        registry.shut_down().await;
+        assert_eq!(registry.status().len(), 0);
+    }
+
+    /// Each publish raises the epoch, and its snapshot may come before its answer.
+    #[tokio::test(start_paused = true)]
+    async fn our_own_higher_epoch_is_no_other_owner() {
+        let registry = registry();
+        let publisher = on_air(&registry, nothing()).await;
+        drop(publisher);
+        let mut next = snapshot(&registry, 3, nothing()).await;
+        next.epoch = registry.status()[0].epoch + 1;
+        next.owner = Some(registry.identity.clone());
+        registry.apply(next);
+        let status = registry.status();
+        assert_eq!((status[0].rev, status[0].away_ms), (3, Some(0)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn two_places_fight_once_in_thirty_seconds() {
+        let registry = registry();
+        let mut first = on_air(&registry, nothing()).await;
+        first.append(frame());
+        let mut second = publish_from(&registry, 2).await.unwrap();
+        assert_eq!(first.cut().await, Refusal::Replaced);
+        // What the loser still sends is nobody's.
+        first.append(frame());
+        drop(first);
+        second.append(frame());
+        let epoch = registry.status()[0].epoch;
+        let again = publish_from(&registry, 1).await;
+        assert_eq!(again.err(), Some(Refusal::Contested));
+        let status = registry.status();
+        assert_eq!((status[0].away_ms, status[0].bytes), (None, 10));
+        // The control plane has raised it for the one that was refused.
+        assert_eq!(status[0].epoch, epoch + 1);
+        pass(30_000).await;
+        second.append(frame());
+        let _third = publish_from(&registry, 1).await.unwrap();
+        assert_eq!(second.cut().await, Refusal::Replaced);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_input_may_take_no_second_publisher() {
+        let registry = registry_with("[input.settings]\ntakeover = \"reject\"");
+        let mut first = publish(&registry).await.unwrap();
+        first.append(frame());
+        let second = publish(&registry).await;
+        assert_eq!(second.err(), Some(Refusal::Occupied));
+        assert_eq!(registry.status()[0].away_ms, None);
+        // One that is silent is gone, whatever TCP believes.
+        pass(5_001).await;
+        let second = publish(&registry).await.unwrap();
+        assert_eq!(first.cut().await, Refusal::Replaced);
+        drop(second);
+        assert!(publish(&registry).await.is_ok());
     }
 }

@@ -11,6 +11,7 @@
 mod bounds;
 mod process;
 mod relay;
+mod returns;
 mod secrets;
 mod support;
 mod told;

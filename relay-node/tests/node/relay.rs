@@ -128,25 +128,6 @@ async fn a_broadcast_that_is_not_wanted_any_more_is_cut() {
 }
 
 #[tokio::test]
-async fn the_newest_publisher_wins() {
-    let mut destination = Destination::plain(1).await;
-    let rig = Rig::new(&[&destination]).await;
-    let mut first = rig.encoder(KEY).await.publishing().await;
-    first.send(&[headers(), group(0)].concat()).await;
-    destination.publishing().await;
-    let mut second = rig.encoder(KEY).await.publishing().await;
-    let words = first.refused().await;
-    assert_eq!(words.code, "NetStream.Publish.Rejected");
-    destination.rest().await;
-
-    let sent = [headers(), group(0)].concat();
-    second.send(&sent).await;
-    destination.publishing().await;
-    assert_same(&destination.pieces(sent.len()).await, &sent);
-    assert_eq!(rig.node.registry().status()[0].epoch, 2);
-}
-
-#[tokio::test]
 async fn a_destination_that_is_not_there_hurts_nobody() {
     let mut destination = Destination::plain(1).await;
     let mut dead = Destination::plain(2).await;

@@ -28,6 +28,11 @@ pub enum Refusal {
     KeyReplaced,
     /// Another encoder came with the same key; the newest wins.
     Replaced,
+    /// Another encoder is on air, and the live input takes no second one.
+    Occupied,
+    /// Another encoder is on air that took this one's place, or the like, a moment ago: two that
+    /// each connect again would fight for ever.
+    Contested,
     /// The control plane can't be asked whether the key is good.
     ///
     /// `NetStream.Failed` and not `NetStream.Publish.Denied`: nothing is wrong with the key, so an
@@ -51,7 +56,7 @@ impl Refusal {
             | Self::Disabled
             | Self::Deleted
             | Self::KeyReplaced => "NetStream.Publish.Denied",
-            Self::Replaced => "NetStream.Publish.Rejected",
+            Self::Replaced | Self::Occupied | Self::Contested => "NetStream.Publish.Rejected",
             Self::TryAgain | Self::ShuttingDown => "NetStream.Failed",
             Self::PlaybackNotServed => "NetStream.Play.Failed",
         }
@@ -77,6 +82,14 @@ impl Refusal {
             }
             Self::Replaced => {
                 "Another encoder started to publish with this stream key, and took this one's place."
+            }
+            Self::Occupied => {
+                "Another encoder is streaming with this stream key, and the live input takes no \
+                 second one: stop the other one first."
+            }
+            Self::Contested => {
+                "Another encoder started with this stream key a moment ago, from another address: \
+                 stop one of them, or try again in half a minute."
             }
             Self::TryAgain => {
                 "The stream key can't be checked at the moment. Nothing is wrong with it: try again."
@@ -109,7 +122,7 @@ mod tests {
 
     use super::*;
 
-    const ALL: [Refusal; 10] = [
+    const ALL: [Refusal; 12] = [
         Refusal::WrongApplication,
         Refusal::EmptyKey,
         Refusal::UnknownKey,
@@ -117,6 +130,8 @@ mod tests {
         Refusal::Deleted,
         Refusal::KeyReplaced,
         Refusal::Replaced,
+        Refusal::Occupied,
+        Refusal::Contested,
         Refusal::TryAgain,
         Refusal::ShuttingDown,
         Refusal::PlaybackNotServed,

@@ -1,0 +1,196 @@
+//! Encoders come, take over, leave, and are waited for.
+
+use std::sync::Arc;
+
+use broadcast::{Claim, Left, RevisionGuard, Seat, Seated, Taken, Verdict};
+use rtmp::server::Refusal;
+use shared::id::InputUid;
+use shared::link::{Departure, Snapshot};
+use shared::secret::Secret;
+use tokio::sync::oneshot;
+use tokio::time::sleep_until;
+
+use super::on_air::{Ending, OnAir, rules};
+use super::teller::Teller;
+use super::{Asking, Broadcasts, Publisher, Registry, Relay, refusal, revision};
+use crate::clock;
+use crate::control::Accepted;
+use crate::feed::{Encoder, Feed};
+
+impl Registry {
+    /// Puts an encoder on air, if its key may publish: as the first publisher of a broadcast, as
+    /// one that returns, or in the place of another.
+    pub async fn publish(
+        self: &Arc<Self>,
+        key: Secret,
+        encoder: Encoder,
+    ) -> Result<Publisher, Refusal> {
+        let asking = Asking::begin(self);
+        let Accepted { mut snapshot, key } = match self.control.authorise(&key).await {
+            Ok(accepted) => accepted,
+            Err(refused) => return Err(refusal(refused)),
+        };
+        let mut broadcasts = self.lock();
+        if let Some(early) = broadcasts.early.get(&snapshot.input) {
+            let guard = &mut RevisionGuard::new(revision(&snapshot));
+            match guard.admit(revision(early), self.owns(early)) {
+                Verdict::Apply => snapshot = early.clone(),
+                Verdict::Fenced => return Err(Refusal::Replaced),
+                Verdict::Acknowledge | Verdict::Overtaken => {}
+            }
+        }
+        let publisher = self.seat(&mut broadcasts, &snapshot, key, encoder);
+        drop(broadcasts);
+        drop(asking);
+        publisher
+    }
+
+    fn seat(
+        self: &Arc<Self>,
+        broadcasts: &mut Broadcasts,
+        snapshot: &Snapshot,
+        key: u64,
+        encoder: Encoder,
+    ) -> Result<Publisher, Refusal> {
+        let wanted = self.verdict_on(snapshot, key)?.ok_or(Refusal::TryAgain)?;
+        let input = snapshot.input;
+        broadcasts.sessions += 1;
+        let session = broadcasts.sessions;
+        let (cut, cut_by) = oneshot::channel();
+        let feed = match broadcasts.on_air.contains_key(&input) {
+            true => self.join(broadcasts, snapshot, wanted, (session, key), encoder, cut)?,
+            false => self.begin(broadcasts, snapshot, wanted, (session, key), encoder, cut),
+        };
+        let registry = Arc::clone(self);
+        Ok(Publisher::new(feed, session, cut_by, move |why| {
+            registry.publisher_left(input, session, why);
+        }))
+    }
+
+    fn begin(
+        self: &Arc<Self>,
+        broadcasts: &mut Broadcasts,
+        snapshot: &Snapshot,
+        Relay { outputs, settings }: Relay<'_>,
+        (session, key): (u64, u64),
+        encoder: Encoder,
+        cut: oneshot::Sender<Refusal>,
+    ) -> Arc<Feed> {
+        let input = snapshot.input;
+        broadcasts.totals.broadcasts += 1;
+        let teller = Teller::new(Arc::clone(&self.control), input, snapshot.epoch);
+        teller.connected(&encoder, false);
+        let first = Claim {
+            session,
+            from: encoder.address,
+        };
+        let feed = Arc::new(Feed::new(session, encoder));
+        let guard = RevisionGuard::new(revision(snapshot));
+        let seat = Seat::new(rules(settings), first);
+        let mut on_air = OnAir::new(input, teller, seat, key, guard, Arc::clone(&feed), cut);
+        on_air.treat(settings);
+        on_air.reconcile(
+            outputs,
+            &self.dialler,
+            &mut broadcasts.leaving,
+            OnAir::FROM_THE_START,
+        );
+        tracing::info!(%input, epoch = snapshot.epoch, rev = snapshot.rev, "broadcast begins");
+        self.revs.set(input, snapshot.rev);
+        self.control.applied(on_air.acknowledgement());
+        broadcasts.on_air.insert(input, on_air);
+        feed
+    }
+
+    /// Seats an encoder at a broadcast that is on air, with a publisher or waiting for one. What
+    /// the control plane says in answer to it counts whoever is seated.
+    fn join(
+        self: &Arc<Self>,
+        broadcasts: &mut Broadcasts,
+        snapshot: &Snapshot,
+        wanted: Relay<'_>,
+        (session, key): (u64, u64),
+        encoder: Encoder,
+        cut: oneshot::Sender<Refusal>,
+    ) -> Result<Arc<Feed>, Refusal> {
+        let input = snapshot.input;
+        let Some(on_air) = broadcasts.on_air.get_mut(&input) else {
+            return Err(Refusal::TryAgain);
+        };
+        let offered = revision(snapshot);
+        if on_air.guard.applied().epoch > offered.epoch {
+            return Err(Refusal::Replaced);
+        }
+        if on_air.guard.admit(offered, true) == Verdict::Apply {
+            self.obey(broadcasts, snapshot, Some(wanted));
+        }
+        let Some(on_air) = broadcasts.on_air.get_mut(&input) else {
+            return Err(Refusal::TryAgain);
+        };
+        let claim = Claim {
+            session,
+            from: encoder.address,
+        };
+        let heard = on_air.feed.heard();
+        let seated = on_air.seat.claim(clock::now(), heard, claim);
+        let returned = match seated {
+            Ok(seated) => seated == Seated::Returned,
+            Err(Taken::Reserved) => return Err(Refusal::Occupied),
+            Err(Taken::Contested) => return Err(Refusal::Contested),
+        };
+        tracing::info!(%input, epoch = offered.epoch, returned, "another publisher");
+        on_air.cut(Refusal::Replaced);
+        on_air.teller().connected(&encoder, returned);
+        on_air.feed.begin_session(session, encoder);
+        (on_air.key, on_air.cut) = (key, Some(cut));
+        Ok(Arc::clone(&on_air.feed))
+    }
+
+    /// The publisher of that session is gone.
+    fn publisher_left(self: &Arc<Self>, input: InputUid, session: u64, why: Departure) {
+        let mut broadcasts = self.lock();
+        let Some(on_air) = broadcasts.on_air.get_mut(&input) else {
+            return;
+        };
+        let goodbye = why == Departure::Goodbye;
+        match on_air.seat.leave(clock::now(), session, goodbye) {
+            Left::Nothing => {}
+            Left::Over => self.end(&mut broadcasts, input, Ending::Left(why)),
+            Left::Waits => {
+                tracing::info!(%input, "publisher away");
+                on_air.departed = why;
+                on_air.teller().away(why);
+                self.watch_window(input, on_air);
+            }
+        }
+    }
+
+    /// Sees to it that a broadcast without a publisher ends in time.
+    pub(super) fn watch_window(self: &Arc<Self>, input: InputUid, on_air: &OnAir) {
+        let Some(deadline) = on_air.seat.deadline() else {
+            return;
+        };
+        // A wait that has become longer or shorter is watched anew; the old watch finds that its
+        // time is not the deadline, or nothing any more.
+        let registry = Arc::downgrade(self);
+        tokio::spawn(async move {
+            sleep_until(deadline.into()).await;
+            if let Some(registry) = registry.upgrade() {
+                registry.close_window(input);
+            }
+        });
+    }
+
+    fn close_window(&self, input: InputUid) {
+        let mut broadcasts = self.lock();
+        let Some(on_air) = broadcasts.on_air.get(&input) else {
+            return;
+        };
+        let deadline = on_air.seat.deadline();
+        if deadline.is_some_and(|deadline| deadline <= clock::now()) {
+            tracing::info!(%input, "no publisher has come back");
+            let why = on_air.departed;
+            self.end(&mut broadcasts, input, Ending::Left(why));
+        }
+    }
+}
