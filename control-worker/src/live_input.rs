@@ -18,7 +18,7 @@ use worker::{
 };
 
 use crate::d1::{self, BatchResults};
-use crate::{log, object, settings};
+use crate::{clock, log, object, settings};
 
 /// The object of one live input, which is its name.
 #[durable_object]
@@ -128,6 +128,7 @@ impl LiveInput {
             state,
             host,
             keyring,
+            now: clock::now(),
         })
     }
 

@@ -3,7 +3,8 @@
 use control_core::answer as shown;
 use control_core::change::{Change, ChangeAnswer, ChangeRequest, Limits};
 use control_core::failure::Failure;
-use control_core::request::{InputQuery, InputUpdate, NewInput};
+use control_core::idempotency::{Attempt, Once};
+use control_core::request::{InputQuery, InputUpdate, KeyRotation, NewInput};
 use control_core::sql::{self, InputList, InputRead, InputRow, OutputRow, Results};
 use shared::id::InputUid;
 use shared::stream_key::StreamKey;
@@ -35,13 +36,37 @@ pub(crate) async fn create(
     caller: &Caller<'_>,
     request: &mut Request,
 ) -> Result<Response, Failure> {
-    let body = NewInput::parse(&body::read(request).await?)?;
+    let bytes = body::read(request).await?;
+    let header = idempotency_key(request);
+    let attempt = Attempt::parse(header.as_deref(), None, &bytes)?;
+    let body = NewInput::parse(&bytes)?;
     let random = log::internal("drawing random bytes");
     let (uid, secret, nonce) = draw_key().map_err(random)?;
     let input = InputUid::from_random(uid);
     let key = StreamKey::from_random(input, secret);
     let keyring = settings::keyring(caller.env)?;
     let change = Change::create_input(body, caller.account, &key, nonce, &keyring)
+        .map_err(log::internal("sealing a stream key"))?;
+    let row = match create_once(caller, input, change, attempt.as_ref()).await? {
+        ChangeAnswer::Input(row) => row,
+        ChangeAnswer::Repeated(made) => existing(read(caller, made.input).await)?.0,
+        _ => return Err(Failure::internal()),
+    };
+    show(caller, row)
+}
+
+/// `POST /live_inputs/:input/rotate_keys`
+pub(crate) async fn rotate_keys(
+    caller: &Caller<'_>,
+    input: InputUid,
+    request: &mut Request,
+) -> Result<Response, Failure> {
+    let body = KeyRotation::parse(&body::read(request).await?)?;
+    let random = log::internal("drawing random bytes");
+    let (_, secret, nonce) = draw_key().map_err(random)?;
+    let key = StreamKey::from_random(input, secret);
+    let keyring = settings::keyring(caller.env)?;
+    let change = Change::rotate_keys(body, caller.account, &key, clock::now(), nonce, &keyring)
         .map_err(log::internal("sealing a stream key"))?;
     let row = changed_input(caller, input, change).await?;
     show(caller, row)
@@ -105,11 +130,51 @@ pub(crate) async fn read(
     Ok(outcome.map_err(log::internal("reading a live input"))??)
 }
 
+/// The key by which the request may be repeated.
+pub(crate) fn idempotency_key(request: &Request) -> Option<String> {
+    request.headers().get("idempotency-key").ok().flatten()
+}
+
+/// Of what an earlier request made, that it is gone.
+pub(crate) fn existing<T>(read: Result<T, Failure>) -> Result<T, Failure> {
+    read.map_err(|failure| match failure.status() {
+        404 => Failure::idempotency_key_of_the_deleted(),
+        _ => failure,
+    })
+}
+
+/// Has the input's object create something, unless an earlier attempt did. The answer says what was
+/// made, or, if it was this that the earlier attempt asked for, what that made.
+pub(crate) async fn create_once(
+    caller: &Caller<'_>,
+    input: InputUid,
+    create: Change,
+    attempt: Option<&Attempt<'_>>,
+) -> Result<ChangeAnswer, Failure> {
+    let keyring = settings::keyring(caller.env)?;
+    let once = attempt.map(|attempt| attempt.once(&keyring)).transpose();
+    let once = once.map_err(log::internal("hashing a request"))?;
+    let answer = ask(caller, input, create, once).await?;
+    if let (ChangeAnswer::Repeated(made), Some(attempt)) = (&answer, attempt) {
+        attempt.check(made, &keyring)?;
+    }
+    Ok(answer)
+}
+
 /// Has the input's object make a change. The answer is one of those that say it was made.
 pub(crate) async fn change(
     caller: &Caller<'_>,
     input: InputUid,
     change: Change,
+) -> Result<ChangeAnswer, Failure> {
+    ask(caller, input, change, None).await
+}
+
+async fn ask(
+    caller: &Caller<'_>,
+    input: InputUid,
+    change: Change,
+    once: Option<Once>,
 ) -> Result<ChangeAnswer, Failure> {
     let request = ChangeRequest {
         token: caller.token.clone(),
@@ -121,6 +186,7 @@ pub(crate) async fn change(
             outputs_per_input: settings::max_outputs(caller.env)?,
         },
         change,
+        once,
     };
     let object = object::live_input(caller.env, input)
         .map_err(log::internal("finding a live input's object"))?;

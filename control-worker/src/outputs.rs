@@ -3,6 +3,7 @@
 use control_core::answer as shown;
 use control_core::change::{Change, ChangeAnswer};
 use control_core::failure::Failure;
+use control_core::idempotency::{Attempt, Made};
 use control_core::request::{NewOutput, OutputUpdate};
 use shared::id::{InputUid, OutputUid};
 use worker::{Request, Response};
@@ -38,13 +39,22 @@ pub(crate) async fn create(
     request: &mut Request,
 ) -> Result<Response, Failure> {
     let policy = settings::destinations(caller.env)?;
-    let body = NewOutput::parse(&body::read(request).await?, &policy)?;
+    let bytes = body::read(request).await?;
+    let header = live_inputs::idempotency_key(request);
+    let attempt = Attempt::parse(header.as_deref(), Some(input), &bytes)?;
+    let body = NewOutput::parse(&bytes, &policy)?;
     let (uid, nonce) = draw_uid().map_err(log::internal("drawing random bytes"))?;
     let uid = OutputUid::from_random(uid);
     let keyring = settings::keyring(caller.env)?;
     let change = Change::create_output(body, caller.account, uid, nonce, &keyring)
         .map_err(log::internal("sealing an output's key"))?;
-    changed(caller, input, change).await
+    match live_inputs::create_once(caller, input, change, attempt.as_ref()).await? {
+        ChangeAnswer::Repeated(Made {
+            output: Some(output),
+            ..
+        }) => live_inputs::existing(details(caller, input, output).await),
+        made => show_changed(caller, made),
+    }
 }
 
 /// `PUT /live_inputs/:input/outputs/:output`
@@ -80,7 +90,12 @@ async fn changed(
     input: InputUid,
     change: Change,
 ) -> Result<Response, Failure> {
-    match live_inputs::change(caller, input, change).await? {
+    let made = live_inputs::change(caller, input, change).await?;
+    show_changed(caller, made)
+}
+
+fn show_changed(caller: &Caller<'_>, made: ChangeAnswer) -> Result<Response, Failure> {
+    match made {
         ChangeAnswer::Output { output, alike } => {
             let keyring = settings::keyring(caller.env)?;
             answer::json(&shown::changed_output(

@@ -7,14 +7,14 @@ use control_core::failure::Failure;
 use control_core::live_input::{Publish, PublishOutcome};
 use control_core::relay_request;
 use control_core::route::RelayRoute;
-use control_core::sql::PublishCheck;
+use control_core::sql::{InputRow, PublishCheck};
 use shared::id::NodeName;
 use shared::limits::MAX_LINK_FRAME_BYTES;
 use shared::link::{Owner, PublishAnswer, PublishRefusal, PublishRequest, Reconciliation, Report};
 use shared::stream_key::StreamKey;
 use worker::{Env, Method, Request, Response};
 
-use crate::{answer, body, d1, log, object, settings};
+use crate::{answer, body, clock, d1, log, object, settings};
 
 /// Answers a relay node.
 pub(crate) async fn serve(
@@ -51,16 +51,17 @@ async fn publish(env: &Env, token: TokenId, request: &mut Request) -> Result<Res
         .outcome(&results)
         .map_err(log::internal("checking a stream key"))??;
     let keyring = settings::keyring(env)?;
-    let genuine = |stored: &str| keyring.matches(&key, stored);
-    if !wanted.input.is_some_and(|row| genuine(&row.key_hash)) {
+    let number = |row: &InputRow| row.number_of(&key, &keyring, clock::now());
+    let Some(number) = wanted.input.as_ref().and_then(number) else {
         return answer::json(&unknown);
-    }
+    };
     let publish = Publish {
         token,
         owner: Owner {
             node: asked.node,
             instance: asked.instance,
         },
+        key: number,
     };
     let object = object::live_input(env, key.input())
         .map_err(log::internal("finding a live input's object"))?;

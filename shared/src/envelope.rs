@@ -138,6 +138,8 @@ pub mod code {
     pub const BODY_TOO_LARGE: u16 = 10413;
     /// A remark: another output of the input sends to the same place with the same key (200).
     pub const ALIKE: u16 = 10200;
+    /// An `Idempotency-Key` that was used for another request, or for what is deleted (409).
+    pub const IDEMPOTENCY: u16 = 10409;
     /// As many live inputs or outputs as the limit allows are there (403).
     pub const LIMIT_REACHED: u16 = 10011;
     /// A path that exists, but not for this method (405).

@@ -8,6 +8,16 @@ pub const DEFAULT_MAX_INPUTS_PER_ACCOUNT: u32 = 1000;
 /// The product document promises 50.
 pub const DEFAULT_MAX_OUTPUTS_PER_INPUT: u32 = 50;
 
+/// Bytes of an `Idempotency-Key`, as Cloudflare has it.
+pub const MAX_IDEMPOTENCY_KEY_BYTES: usize = 255;
+
+/// Hours for which an `Idempotency-Key` stands for what it made, as Cloudflare has it.
+pub const IDEMPOTENCY_HOURS: u32 = 6;
+
+/// Seconds for which a key that was replaced may be honoured beside the new one: a day reaches
+/// everybody who has an encoder to set.
+pub const MAX_GRACE_PERIOD_SECONDS: u32 = 24 * 60 * 60;
+
 /// Live inputs in one answer: the limit of an account, so that nobody needs pages before an operator
 /// raises that.
 pub const MAX_LISTED_INPUTS: u32 = 1000;

@@ -1,9 +1,11 @@
 """The API's description as the Worker serves it, and what is there to be asked for."""
 
 import itertools
+import json
 import os
 import random
 import re
+import uuid
 from urllib.parse import urlsplit
 
 import requests
@@ -115,9 +117,14 @@ def directed(operation, world):
             yield 404, {"path": {name: NOBODY}}
             yield 404, {"path": {name: "nonsense"}}
     if "requestBody" in raw:
-        for body in ["nonsense", "[]", '{"enabled": "perhaps"}']:
+        for body in ["nonsense", "[]", '{"enabled": "perhaps", "gracePeriodSeconds": "long"}']:
             yield 400, {"body": body.encode()}
         yield 413, {"body": b" " * (MAX_BODY_BYTES + 1)}
+    if "409" in described:
+        once = world.headers() | {"Idempotency-Key": str(uuid.uuid4())}
+        yield 200, {"headers": once}
+        other = OUTPUT | {"meta": {"name": "another"}}
+        yield 409, {"headers": once, "body": json.dumps(other).encode()}
 
 
 def case(operation, world, path={}, headers=None, body=None):

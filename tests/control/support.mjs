@@ -113,10 +113,12 @@ class Control {
    */
   async rows() {
     const inputs = await this.sql(
-      "SELECT uid, account_id, meta, enabled, key_hash, key_sealed, created, modified FROM live_inputs ORDER BY uid",
+      `SELECT uid, account_id, meta, enabled, key_hash, key_sealed, key_number, old_key_hash,
+        old_key_until, created, modified FROM live_inputs ORDER BY uid`,
     );
     const outputs = await this.sql("SELECT * FROM outputs ORDER BY uid");
-    return JSON.stringify({ inputs, outputs });
+    const keys = await this.sql("SELECT * FROM idempotency_keys ORDER BY account_id, key");
+    return JSON.stringify({ inputs, outputs, keys });
   }
 
   /** Sends a request as curl would: no JSON content type. */

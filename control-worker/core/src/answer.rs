@@ -36,6 +36,7 @@ pub fn live_input(
         },
         created: row.created,
         modified: row.modified,
+        keys_rotated_at: row.keys_rotated,
         meta: meta(row.meta)?,
         enabled: row.enabled,
     })

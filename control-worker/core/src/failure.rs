@@ -124,6 +124,28 @@ impl Failure {
         )
     }
 
+    /// The `Idempotency-Key` was used for another request.
+    pub fn idempotency_key_taken() -> Self {
+        Self::new(
+            409,
+            Notice::new(
+                code::IDEMPOTENCY,
+                "This Idempotency-Key was used for another request: choose a new one for each.",
+            ),
+        )
+    }
+
+    /// What the `Idempotency-Key` was used for is gone.
+    pub fn idempotency_key_of_the_deleted() -> Self {
+        Self::new(
+            409,
+            Notice::new(
+                code::IDEMPOTENCY,
+                "What was created with this Idempotency-Key was deleted: choose a new one.",
+            ),
+        )
+    }
+
     /// The token is unknown or revoked.
     pub fn invalid_token() -> Self {
         Self::new(
@@ -326,6 +348,8 @@ mod tests {
             Failure::no_such_output(),
             Failure::too_many_inputs(1),
             Failure::too_many_outputs(1),
+            Failure::idempotency_key_taken(),
+            Failure::idempotency_key_of_the_deleted(),
             Failure::invalid_token(),
             Failure::token_expired(),
             Failure::token_not_yet_valid(),

@@ -123,14 +123,25 @@ impl Keyring {
     /// Whether `stored`, made by [`hash`](Self::hash), is the hash of `key`. Takes the same time
     /// wherever they differ.
     pub fn matches(&self, key: &StreamKey, stored: &str) -> bool {
-        let Some(ring_key) = stored.split('.').nth(1).and_then(|id| self.key(id)) else {
-            return false;
-        };
-        ring_key
-            .hash(key)
-            .as_bytes()
-            .ct_eq(stored.as_bytes())
-            .into()
+        self.maker(stored)
+            .is_some_and(|maker| equal(&maker.hash(key), stored))
+    }
+
+    /// The keyed hash of a request that may hold secrets: `v1.<key id>.<64 hexadecimal digits>`.
+    pub(crate) fn fingerprint(&self, request: &[u8]) -> Result<String, Unsealable> {
+        let ring_key = self.keys.first().ok_or(Unsealable)?;
+        Ok(ring_key.keyed_hash(REQUEST_KEY_LABEL, request))
+    }
+
+    /// Whether `stored`, made by [`fingerprint`](Self::fingerprint), is that of `request`.
+    pub(crate) fn is_fingerprint(&self, request: &[u8], stored: &str) -> bool {
+        self.maker(stored)
+            .is_some_and(|key| equal(&key.keyed_hash(REQUEST_KEY_LABEL, request), stored))
+    }
+
+    /// The entry that a stored hash was made with.
+    fn maker(&self, stored: &str) -> Option<&RingKey> {
+        stored.split('.').nth(1).and_then(|id| self.key(id))
     }
 
     fn key(&self, id: &str) -> Option<&RingKey> {
@@ -238,12 +249,21 @@ impl RingKey {
         Aes256Gcm::new((&*self.bytes).into())
     }
 
-    /// Hashing has a key of its own, derived from this one, so that no key serves two algorithms.
+    /// Each hash has a key of its own, derived from this one, so that no key serves two algorithms.
     fn hash(&self, key: &StreamKey) -> String {
-        let derived = Zeroizing::new(mac(&self.bytes, HASH_KEY_LABEL));
-        let digest = mac(&derived, key.expose().expose().as_bytes());
+        self.keyed_hash(HASH_KEY_LABEL, key.expose().expose().as_bytes())
+    }
+
+    fn keyed_hash(&self, label: &[u8], message: &[u8]) -> String {
+        let derived = Zeroizing::new(mac(&self.bytes, label));
+        let digest = mac(&derived, message);
         format!("{HASH_VERSION}.{}.{}", self.id, hex(&digest))
     }
+}
+
+/// In constant time.
+fn equal(one: &str, other: &str) -> bool {
+    one.as_bytes().ct_eq(other.as_bytes()).into()
 }
 
 /// Long enough for a date.
@@ -252,6 +272,8 @@ const MAX_KEY_ID_BYTES: usize = 16;
 const SEALED_VERSION: &str = "v1";
 const HASH_VERSION: &str = "v1";
 const HASH_KEY_LABEL: &[u8] = b"stream connect: keyed hash of stream keys, v1";
+
+const REQUEST_KEY_LABEL: &[u8] = b"stream connect: keyed hash of requests, v1";
 
 fn mac(key: &[u8; 32], message: &[u8]) -> [u8; 32] {
     let mut mac = Hmac::<Sha256>::new(&padded(key).into());

@@ -2,7 +2,7 @@
 //!
 //! Everything that can be decided without Workers is decided here and tested natively: which
 //! request means what and who may make it ([`route`], [`auth`], [`permission`], [`request`]), where
-//! outputs may send ([`destination`]), what is asked of the database and what its answers mean
+//! outputs may send ([`destination`]), what is made once ([`idempotency`]), what is asked of the database and what its answers mean
 //! ([`sql`], [`change`]), how a live input's object keeps every change whole ([`live_input`]), what
 //! a node is told and when it is told again ([`snapshot`], [`node_link`]), what receivers are told
 //! of it all ([`webhook`]), and what the client reads ([`answer`], [`failure`], [`openapi`]). Time,
@@ -13,6 +13,7 @@ pub mod auth;
 pub mod change;
 pub mod destination;
 pub mod failure;
+pub mod idempotency;
 pub mod keys;
 pub mod live_input;
 pub mod node_link;

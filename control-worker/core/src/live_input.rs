@@ -18,6 +18,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use shared::id::{InputUid, NodeName};
 use shared::link::{Owner, PublishAnswer, PublishRefusal, Snapshot};
+use shared::time::{Timestamp, optional_micros};
 
 use crate::auth::TokenId;
 use crate::change::{ChangeAnswer, ChangeRequest, Outcome};
@@ -73,6 +74,9 @@ pub struct LiveInputState {
     handover: BTreeSet<NodeName>,
     /// Alarms that rang in vain since the last success.
     tries: u32,
+    /// Until when a key that was replaced is honoured.
+    #[serde(default, with = "optional_micros")]
+    overlap: Option<Timestamp>,
 }
 
 /// A node asks for a live input on behalf of an encoder.
@@ -82,6 +86,9 @@ pub struct Publish {
     pub token: TokenId,
     /// Who would hold the broadcast.
     pub owner: Owner,
+    /// The number of the key that was checked.
+    #[serde(default)]
+    pub key: u64,
 }
 
 /// The answer to [`Publish`].
@@ -136,6 +143,8 @@ pub struct LiveInput<'a, H> {
     pub host: &'a H,
     /// The operator's keys.
     pub keyring: &'a Keyring,
+    /// When the operation runs.
+    pub now: Timestamp,
 }
 
 impl LiveInputState {
@@ -149,6 +158,7 @@ impl LiveInputState {
             intent: None,
             handover: BTreeSet::new(),
             tries: 0,
+            overlap: None,
         }
     }
 
@@ -157,13 +167,23 @@ impl LiveInputState {
         self.owner.as_ref()
     }
 
-    /// When the alarm must ring, if work is left.
-    fn alarm(&self) -> Option<Duration> {
-        let work_left = self.intent.is_some() || !self.handover.is_empty();
-        work_left.then(|| {
+    /// In how long the alarm must ring, if work is left or will come.
+    fn alarm(&self, now: Timestamp) -> Option<Duration> {
+        let again = self.work_left().then(|| {
             let factor = 1 << self.tries.min(MAX_ALARM_DOUBLINGS);
             FIRST_ALARM * factor
-        })
+        });
+        let overlap = self.overlap_on_air().map(|until| until.since(now));
+        again.into_iter().chain(overlap).min()
+    }
+
+    fn work_left(&self) -> bool {
+        self.intent.is_some() || !self.handover.is_empty()
+    }
+
+    /// When a publisher may have to be cut, because it may have come with a key that was replaced.
+    fn overlap_on_air(&self) -> Option<Timestamp> {
+        self.overlap.filter(|_| self.owner.is_some())
     }
 
     fn issue(&mut self) -> u64 {
@@ -210,6 +230,7 @@ impl<H: Host> LiveInput<'_, H> {
             Ok(Outcome::Refused(refusal, wanted)) => {
                 (ChangeAnswer::Refused(refusal), wanted, false)
             }
+            Ok(Outcome::Repeated(made, wanted)) => (ChangeAnswer::Repeated(made), wanted, false),
             Ok(Outcome::Behind(_)) | Err(_) => {
                 let Ok(wanted) = self.read_back().await else {
                     return Ok(ChangeAnswer::Undecided);
@@ -249,10 +270,14 @@ impl<H: Host> LiveInput<'_, H> {
         let Some(row) = &wanted.input else {
             return refused(PublishRefusal::UnknownKey);
         };
+        if request.key < row.oldest_key(self.now) {
+            return refused(PublishRefusal::UnknownKey);
+        }
         if !row.enabled {
             return refused(PublishRefusal::Disabled);
         }
         self.state.rev = self.state.rev.max(row.rev);
+        self.state.overlap = row.overlap(self.now);
         self.state.tell_owner();
         self.own(request.owner.clone());
         let snapshot = self.snapshot(&wanted)?;
@@ -265,7 +290,7 @@ impl<H: Host> LiveInput<'_, H> {
         self.store().await?;
         Ok(PublishOutcome::Answer(PublishAnswer::Accepted {
             snapshot,
-            key: 0,
+            key: request.key,
         }))
     }
 
@@ -291,6 +316,7 @@ impl<H: Host> LiveInput<'_, H> {
         match &wanted.input {
             Some(row) => {
                 self.state.rev = self.state.rev.max(row.rev);
+                self.state.overlap = row.overlap(self.now);
                 if row.enabled && self.state.owner.is_none() {
                     self.own(ask.holder.clone());
                 }
@@ -304,7 +330,7 @@ impl<H: Host> LiveInput<'_, H> {
         // The answer reaches the asking node's object: no need to hand it over as well.
         self.state.handover.remove(&ask.holder.node);
         let snapshot = self.snapshot(&wanted)?;
-        if wanted.input.is_none() && self.state.alarm().is_none() {
+        if wanted.input.is_none() && !self.state.work_left() {
             self.forget().await?;
         } else if self.state != before {
             self.store().await?;
@@ -332,8 +358,17 @@ impl<H: Host> LiveInput<'_, H> {
     ///
     /// Where it could not; the alarm is set again.
     pub async fn alarm(mut self) -> Result<(), Trouble<H::Error>> {
-        if self.state.alarm().is_none() {
-            return Ok(());
+        if self
+            .state
+            .overlap_on_air()
+            .is_some_and(|until| until <= self.now)
+        {
+            self.state.overlap = None;
+            self.state.issue();
+            self.state.tell_owner();
+        }
+        if !self.state.work_left() {
+            return self.store().await;
         }
         self.state.tries = self.state.tries.saturating_add(1);
         let (wanted, changed) = if self.state.intent.is_some() {
@@ -378,6 +413,8 @@ impl<H: Host> LiveInput<'_, H> {
     /// The database has answered: forgets the intent, and notes whom to tell if anything changed.
     async fn settle(&mut self, wanted: &Wanted, changed: bool) -> Result<(), Trouble<H::Error>> {
         self.state.intent = None;
+        let row = wanted.input.as_ref();
+        self.state.overlap = row.and_then(|row| row.overlap(self.now));
         if changed {
             self.state.tell_owner();
         }
@@ -429,15 +466,16 @@ impl<H: Host> LiveInput<'_, H> {
             self.state.epoch,
             self.state.owner.as_ref(),
             wanted,
+            self.now,
             self.keyring,
         )
     }
 
     async fn store(&mut self) -> Result<(), Trouble<H::Error>> {
-        let alarm = self.state.alarm();
-        if alarm.is_none() {
+        if !self.state.work_left() {
             self.state.tries = 0;
         }
+        let alarm = self.state.alarm(self.now);
         let stored = self.host.store(&self.state, alarm).await;
         stored.map_err(Trouble::Host)
     }

@@ -2,11 +2,12 @@
 
 use shared::id::InputUid;
 use shared::link::{Owner, Snapshot, Target, WantedOutput, Wish};
+use shared::time::Timestamp;
 
 use crate::keys::{Keyring, Place, Unsealable};
 use crate::sql::Wanted;
 
-/// The snapshot of `input` as the database has it.
+/// The snapshot of `input` as the database has it at `now`.
 ///
 /// # Errors
 ///
@@ -18,6 +19,7 @@ pub fn build(
     epoch: u64,
     owner: Option<&Owner>,
     wanted: &Wanted,
+    now: Timestamp,
     keyring: &Keyring,
 ) -> Result<Snapshot, Unsealable> {
     Ok(Snapshot {
@@ -25,7 +27,7 @@ pub fn build(
         rev,
         epoch,
         owner: owner.cloned(),
-        oldest_key: 0,
+        oldest_key: wanted.input.as_ref().map_or(0, |row| row.oldest_key(now)),
         wish: wish(wanted, keyring)?,
     })
 }

@@ -26,6 +26,9 @@ pub struct LiveInput {
     pub created: Timestamp,
     /// When it or one of its settings last changed.
     pub modified: Timestamp,
+    /// When its key was last replaced; left out before the first time.
+    #[serde(rename = "keysRotatedAt", skip_serializing_if = "Option::is_none")]
+    pub keys_rotated_at: Option<Timestamp>,
     /// The user's own JSON, echoed to the letter.
     pub meta: Box<RawValue>,
     /// Whether encoders may publish to it.

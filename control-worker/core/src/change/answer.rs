@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
+use crate::idempotency::Made;
 use crate::sql::{InputRow, OutputRow};
 
 /// What came of a change: the object's answer to the Worker.
@@ -13,6 +14,8 @@ pub enum ChangeAnswer {
     Deleted,
     /// The live input as it is now.
     Input(InputRow),
+    /// Nothing was made: an earlier request with the same `Idempotency-Key` made this.
+    Repeated(Made),
     /// The database failed, and the change was certainly not made.
     NotMade,
     /// The output as it is now.

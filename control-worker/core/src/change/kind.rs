@@ -5,9 +5,11 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use shared::id::{AccountId, OutputUid};
 use shared::stream_key::StreamKey;
+use shared::time::Timestamp;
 
 use crate::keys::{Keyring, Place, Unsealable};
-use crate::request::{NewInput, NewOutput, OutputUpdate};
+use crate::request::{KeyRotation, NewInput, NewOutput, OutputUpdate};
+use crate::sql;
 
 /// What to change. Holds secrets in sealed form only.
 #[derive(Clone, PartialEq, Eq, Deserialize, Serialize)]
@@ -43,6 +45,16 @@ pub enum Change {
     DeleteOutput {
         /// Its id.
         uid: OutputUid,
+    },
+    /// A new stream key of the live input.
+    RotateKeys {
+        /// Its keyed hash.
+        key_hash: String,
+        /// Itself, sealed.
+        key_sealed: String,
+        /// Until when the present key is honoured beside it; if none, no longer.
+        #[serde(with = "sql::optional_micros")]
+        old_until: Option<Timestamp>,
     },
     /// Other settings of the live input; what is none stays.
     UpdateInput {
@@ -85,6 +97,28 @@ impl Change {
             enabled: body.enabled,
             key_hash: keyring.hash(key)?,
             key_sealed: keyring.seal(&place, nonce, &key.expose())?,
+        })
+    }
+
+    /// A new stream key, made at `now`. `nonce` is random and never used twice.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsealable`] where the keyring cannot encrypt.
+    pub fn rotate_keys(
+        rotation: KeyRotation,
+        account: AccountId,
+        key: &StreamKey,
+        now: Timestamp,
+        nonce: [u8; 12],
+        keyring: &Keyring,
+    ) -> Result<Self, Unsealable> {
+        let place = Place::input_key(account, key.input());
+        let grace = rotation.grace_period;
+        Ok(Self::RotateKeys {
+            key_hash: keyring.hash(key)?,
+            key_sealed: keyring.seal(&place, nonce, &key.expose())?,
+            old_until: (!grace.is_zero()).then(|| now.after(grace)),
         })
     }
 
@@ -144,6 +178,7 @@ impl fmt::Debug for Change {
             Self::CreateOutput { uid, .. } => write!(f, "CreateOutput({uid})"),
             Self::DeleteInput => f.write_str("DeleteInput"),
             Self::DeleteOutput { uid } => write!(f, "DeleteOutput({uid})"),
+            Self::RotateKeys { .. } => f.write_str("RotateKeys"),
             Self::UpdateInput { .. } => f.write_str("UpdateInput"),
             Self::UpdateOutput { uid, .. } => write!(f, "UpdateOutput({uid})"),
         }

@@ -11,6 +11,7 @@ use shared::time::Timestamp;
 pub use self::answer::{ChangeAnswer, Refusal};
 pub use self::kind::Change;
 use crate::auth::TokenId;
+use crate::idempotency::{Made, Once, expiry};
 use crate::permission::Permission;
 use crate::sql::{self, Param, Results, RowError, Statement, Wanted};
 
@@ -30,6 +31,9 @@ pub struct ChangeRequest {
     pub limits: Limits,
     /// What to change.
     pub change: Change,
+    /// Whether what is created is to be created once, however often it is asked for.
+    #[serde(default)]
+    pub once: Option<Once>,
 }
 
 /// How many live inputs and outputs there may be.
@@ -59,6 +63,8 @@ pub enum Outcome {
     Changed(Wanted),
     /// Nothing, for this reason.
     Refused(Refusal, Wanted),
+    /// Nothing, because it was made before.
+    Repeated(Made, Wanted),
 }
 
 impl ChangeRequest {
@@ -76,6 +82,7 @@ impl ChangeRequest {
             ];
             Statement::new(sql, common.into_iter().chain(more))
         };
+        let key = self.once.as_ref().map(|once| once.key.clone());
         let mut batch = match &self.change {
             Change::CreateInput {
                 meta,
@@ -91,6 +98,7 @@ impl ChangeRequest {
                     Param::text(key_sealed),
                     Param::from(self.now),
                     Param::from(self.limits.inputs_per_account),
+                    Param::optional(key.clone()),
                 ],
             )],
             Change::CreateOutput {
@@ -110,6 +118,7 @@ impl ChangeRequest {
                         Param::from(self.now),
                         Param::from(self.limits.outputs_per_input),
                         Param::text(meta),
+                        Param::optional(key),
                     ],
                 ),
                 with(sql::ADVANCE_INPUT, Vec::new()),
@@ -119,6 +128,19 @@ impl ChangeRequest {
                 with(sql::DELETE_OUTPUT, vec![Param::text(uid)]),
                 with(sql::ADVANCE_INPUT, Vec::new()),
             ],
+            Change::RotateKeys {
+                key_hash,
+                key_sealed,
+                old_until,
+            } => vec![with(
+                sql::ROTATE_KEYS,
+                vec![
+                    Param::text(key_hash),
+                    Param::text(key_sealed),
+                    Param::optional(*old_until),
+                    Param::from(self.now),
+                ],
+            )],
             Change::UpdateInput { meta, enabled } => vec![with(
                 sql::UPDATE_INPUT,
                 vec![
@@ -155,8 +177,39 @@ impl ChangeRequest {
         ];
         // Before the input's `rev` moves: the diagnosis is of what the change has met.
         batch.insert(1, Statement::new(sql::DIAGNOSIS, diagnosis));
+        if let Some(once) = &self.once {
+            let [made, remember, forget] = self.remember(once, rev, asker);
+            batch.insert(2, made);
+            batch.extend([remember, forget]);
+        }
         batch.extend(Wanted::batch(self.input));
         batch
+    }
+
+    /// Looks the key of a creation up as it was before; after the creation remembers what that
+    /// made, and forgets keys whose time is over.
+    fn remember(&self, once: &Once, rev: u64, asker: Param) -> [Statement; 3] {
+        let key = || Param::text(&once.key);
+        let output = match &self.change {
+            Change::CreateOutput { uid, .. } => Some(uid.to_string()),
+            _ => None,
+        };
+        let made = [Param::text(self.account), key(), Param::from(self.now)];
+        let remember = [
+            asker,
+            Param::text(self.account),
+            Param::text(self.input),
+            Param::rev(rev),
+            key(),
+            Param::text(&once.request),
+            Param::optional(output),
+            Param::from(expiry(self.now)),
+        ];
+        [
+            Statement::new(sql::MADE, made),
+            Statement::new(sql::REMEMBER, remember),
+            Statement::new(sql::FORGET, [Param::from(self.now)]),
+        ]
     }
 
     /// What the batch under `rev` did.
@@ -166,16 +219,29 @@ impl ChangeRequest {
     /// Where the rows are not what was asked for.
     pub fn outcome(&self, rev: u64, results: &impl Results) -> Result<Outcome, RowError> {
         let wanted_at = match self.change {
-            Change::CreateInput { .. } | Change::DeleteInput | Change::UpdateInput { .. } => 2,
+            Change::CreateInput { .. }
+            | Change::DeleteInput
+            | Change::RotateKeys { .. }
+            | Change::UpdateInput { .. } => 2,
             Change::CreateOutput { .. }
             | Change::DeleteOutput { .. }
             | Change::UpdateOutput { .. } => 3,
         };
+        let wanted_at = wanted_at + if self.once.is_some() { 3 } else { 0 };
         let wanted = Wanted::read(results, wanted_at)?;
         if results.first::<ChangedRow>(0)?.is_some() {
             return Ok(Outcome::Changed(wanted));
         }
         let diagnosis: sql::DiagnosisRow = results.first(1)?.ok_or(RowError { statement: 1 })?;
+        let made: Option<Made> = match self.once {
+            Some(_) => results.first(2)?,
+            None => None,
+        };
+        let may_ask = diagnosis.good
+            && (diagnosis.rev.is_some() || matches!(self.change, Change::CreateInput { .. }));
+        if let Some(made) = made.filter(|_| may_ask) {
+            return Ok(Outcome::Repeated(made, wanted));
+        }
         let refusal = match (&self.change, diagnosis.rev) {
             _ if !diagnosis.good => Refusal::TokenRevoked,
             (Change::CreateInput { .. }, _) => {
@@ -188,7 +254,7 @@ impl ChangeRequest {
             }
             (Change::DeleteOutput { .. } | Change::UpdateOutput { .. }, _) => Refusal::NoSuchOutput,
             // Its conditions were those just ruled out: the rows contradict each other.
-            (Change::DeleteInput | Change::UpdateInput { .. }, _) => {
+            (Change::DeleteInput | Change::RotateKeys { .. } | Change::UpdateInput { .. }, _) => {
                 return Err(RowError { statement: 0 });
             }
         };
@@ -199,10 +265,12 @@ impl ChangeRequest {
     pub(crate) fn answer(&self, wanted: &Wanted) -> ChangeAnswer {
         match &self.change {
             Change::DeleteInput | Change::DeleteOutput { .. } => ChangeAnswer::Deleted,
-            Change::CreateInput { .. } | Change::UpdateInput { .. } => wanted
-                .input
-                .clone()
-                .map_or(ChangeAnswer::Undecided, ChangeAnswer::Input),
+            Change::CreateInput { .. } | Change::RotateKeys { .. } | Change::UpdateInput { .. } => {
+                wanted
+                    .input
+                    .clone()
+                    .map_or(ChangeAnswer::Undecided, ChangeAnswer::Input)
+            }
             Change::CreateOutput { uid, .. } | Change::UpdateOutput { uid, .. } => wanted
                 .output(*uid)
                 .map_or(ChangeAnswer::Undecided, |output| ChangeAnswer::Output {
@@ -216,7 +284,9 @@ impl ChangeRequest {
     pub(crate) fn was_made(&self, rev: u64, wanted: &Wanted) -> bool {
         let is_at_rev = wanted.input.as_ref().is_some_and(|input| input.rev == rev);
         match &self.change {
-            Change::CreateInput { .. } | Change::UpdateInput { .. } => is_at_rev,
+            Change::CreateInput { .. } | Change::RotateKeys { .. } | Change::UpdateInput { .. } => {
+                is_at_rev
+            }
             Change::CreateOutput { uid, .. } => wanted.output(*uid).is_some(),
             Change::DeleteInput => wanted.input.is_none(),
             Change::DeleteOutput { uid } => is_at_rev && wanted.output(*uid).is_none(),

@@ -1,5 +1,9 @@
 //! Bodies about live inputs.
 
+use std::time::Duration;
+
+use shared::limits::MAX_GRACE_PERIOD_SECONDS;
+
 use super::Fields;
 use crate::failure::Failure;
 
@@ -49,6 +53,28 @@ impl InputUpdate {
         Ok(Self {
             meta: fields.meta()?,
             enabled: fields.enabled()?,
+        })
+    }
+}
+
+/// The body of `POST …/live_inputs/:input/rotate_keys`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyRotation {
+    /// For how long the present key is honoured beside the new one; not at all if nothing was said.
+    pub grace_period: Duration,
+}
+
+impl KeyRotation {
+    /// Reads and checks `body`.
+    ///
+    /// # Errors
+    ///
+    /// As [`NewInput::parse`].
+    pub fn parse(body: &[u8]) -> Result<Self, Failure> {
+        let fields = Fields::parse(body)?;
+        let seconds = fields.whole("gracePeriodSeconds", MAX_GRACE_PERIOD_SECONDS)?;
+        Ok(Self {
+            grace_period: Duration::from_secs(seconds.unwrap_or(0).into()),
         })
     }
 }

@@ -18,7 +18,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use shared::limits::{MAX_BODY_BYTES, MAX_META_BYTES};
 
-pub use self::inputs::{InputUpdate, NewInput};
+pub use self::inputs::{InputUpdate, KeyRotation, NewInput};
 pub use self::outputs::{NewOutput, OutputUpdate};
 pub use self::query::{Cursor, InputQuery, PageStart};
 use crate::failure::Failure;
@@ -83,6 +83,23 @@ impl<'a> Fields<'a> {
 
     fn enabled(&self) -> Result<Option<bool>, Failure> {
         self.optional("enabled", "true or false")
+    }
+
+    /// A whole number from 0 to `most`; null is as good as absent. Some clients write `45.0`.
+    fn whole(&self, name: &str, most: u32) -> Result<Option<u32>, Failure> {
+        let form = format!("a whole number from 0 to {most}");
+        let Some(number) = self.optional::<Option<f64>>(name, &form)?.flatten() else {
+            return Ok(None);
+        };
+        if number.fract() != 0.0 || !(0.0..=f64::from(most)).contains(&number) {
+            return Err(Failure::field(
+                pointer(name),
+                format!("The field {name} is out of range: it must be {form}."),
+            ));
+        }
+        // Whole and within bounds, as just checked.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        Ok(Some(number as u32))
     }
 
     fn meta(&self) -> Result<Option<String>, Failure> {
@@ -257,6 +274,29 @@ mod tests {
             r#"{"defaultCreator": "me", "deleteRecordingAfterDays": 45}"#,
         ] {
             assert!(new_input(body).is_ok(), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_grace_period_is_a_day_at_most() {
+        let seconds = |body: &str| {
+            let rotation = KeyRotation::parse(body.as_bytes()).map_err(fault);
+            rotation.map(|rotation| rotation.grace_period.as_secs())
+        };
+        for (body, expected) in [
+            ("", 0),
+            ("{}", 0),
+            (r#"{"gracePeriodSeconds": null}"#, 0),
+            (r#"{"gracePeriodSeconds": 0}"#, 0),
+            (r#"{"gracePeriodSeconds": 60.0}"#, 60),
+            (r#"{"gracePeriodSeconds": 86400}"#, 86_400),
+        ] {
+            assert_eq!(seconds(body), Ok(expected), "{body}");
+        }
+        for value in ["86401", "-1", "0.5", "\"60\"", "true", "1e300"] {
+            let body = format!(r#"{{"gracePeriodSeconds": {value}}}"#);
+            let why = "400/10005 /gracePeriodSeconds";
+            assert_eq!(seconds(&body), Err(why.into()), "{body}");
         }
     }
 

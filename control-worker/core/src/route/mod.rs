@@ -134,6 +134,11 @@ mod tests {
             ("PUT", &one, StreamRoute::UpdateInput { input }),
             ("DELETE", &one, StreamRoute::DeleteInput { input }),
             (
+                "POST",
+                &format!("{one}/rotate_keys"),
+                StreamRoute::RotateKeys { input },
+            ),
+            (
                 "GET",
                 &format!("{one}/videos"),
                 StreamRoute::ListVideos { input },

@@ -51,6 +51,11 @@ pub enum StreamRoute {
         /// The output in the path.
         output: OutputUid,
     },
+    /// `POST /live_inputs/:input/rotate_keys`
+    RotateKeys {
+        /// The live input in the path.
+        input: InputUid,
+    },
     /// `PUT /live_inputs/:input`
     UpdateInput {
         /// The live input in the path.
@@ -77,6 +82,7 @@ impl StreamRoute {
             | Self::CreateOutput { .. }
             | Self::DeleteInput { .. }
             | Self::DeleteOutput { .. }
+            | Self::RotateKeys { .. }
             | Self::UpdateInput { .. }
             | Self::UpdateOutput { .. } => Permission::StreamWrite,
         }
@@ -125,6 +131,13 @@ impl StreamRoute {
                         output: output()?,
                     }),
                     _ => Err(Failure::method_not_allowed("GET, PUT, DELETE")),
+                }
+            }
+            ["live_inputs", input, "rotate_keys"] => {
+                let input = input.parse().map_err(|_| Failure::no_such_input());
+                match method {
+                    "POST" => Ok(Self::RotateKeys { input: input? }),
+                    _ => Err(Failure::method_not_allowed("POST")),
                 }
             }
             ["live_inputs", input, "videos"] => {

@@ -6,7 +6,10 @@ use serde::de::{Error, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use shared::api::InputState;
 use shared::id::{AccountId, InputUid, OutputUid};
+use shared::stream_key::StreamKey;
 use shared::time::Timestamp;
+
+use crate::keys::Keyring;
 
 /// A live input, whole.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -25,6 +28,17 @@ pub struct InputRow {
     pub key_hash: String,
     /// The stream key, sealed.
     pub key_sealed: String,
+    /// How often it was replaced.
+    #[serde(deserialize_with = "unsigned")]
+    pub key_number: u64,
+    /// When it was last replaced.
+    #[serde(with = "optional_micros")]
+    pub keys_rotated: Option<Timestamp>,
+    /// The keyed hash of the key before it, if that was to be honoured for a while.
+    pub old_key_hash: Option<String>,
+    /// Until when.
+    #[serde(with = "optional_micros")]
+    pub old_key_until: Option<Timestamp>,
     /// The last change that was written.
     #[serde(deserialize_with = "unsigned")]
     pub rev: u64,
@@ -34,6 +48,34 @@ pub struct InputRow {
     /// When `meta` or `enabled` last changed.
     #[serde(with = "micros")]
     pub modified: Timestamp,
+}
+
+impl InputRow {
+    /// Until when a key that was replaced is honoured, if it is at `now`.
+    pub(crate) fn overlap(&self, now: Timestamp) -> Option<Timestamp> {
+        let until = self.old_key_until.filter(|until| *until > now);
+        until.filter(|_| self.old_key_hash.is_some())
+    }
+
+    /// The number of the oldest key that is honoured at `now`.
+    pub(crate) fn oldest_key(&self, now: Timestamp) -> u64 {
+        match self.overlap(now) {
+            Some(_) => self.key_number.saturating_sub(1),
+            None => self.key_number,
+        }
+    }
+
+    /// The number of `key`, if it is honoured at `now`.
+    pub fn number_of(&self, key: &StreamKey, keyring: &Keyring, now: Timestamp) -> Option<u64> {
+        if keyring.matches(key, &self.key_hash) {
+            return Some(self.key_number);
+        }
+        let old = self
+            .old_key_hash
+            .as_ref()
+            .filter(|_| self.overlap(now).is_some())?;
+        keyring.matches(key, old).then(|| self.oldest_key(now))
+    }
 }
 
 /// A live input as lists show it.

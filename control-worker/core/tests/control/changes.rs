@@ -36,7 +36,7 @@ fn with_output() -> Database {
 }
 
 /// Every change that could be made to that database under rev 3.
-fn every_change() -> [ChangeRequest; 6] {
+fn every_change() -> [ChangeRequest; 7] {
     [
         create_input(2),
         create_output(1, 2),
@@ -44,6 +44,7 @@ fn every_change() -> [ChangeRequest; 6] {
         delete_output(1, 1),
         enable_input(1, false),
         enable_output(1, 1, false),
+        rotate_keys(1, 9, None),
     ]
 }
 
@@ -254,6 +255,7 @@ fn what_is_not_there_cannot_be_changed() {
         (create_output(2, 2), Refusal::NoSuchInput),
         (delete_input(2), Refusal::NoSuchInput),
         (enable_input(2, false), Refusal::NoSuchInput),
+        (rotate_keys(2, 9, None), Refusal::NoSuchInput),
         (delete_output(2, 1), Refusal::NoSuchInput),
         (delete_output(1, 2), Refusal::NoSuchOutput),
         (enable_output(1, 2, false), Refusal::NoSuchOutput),

@@ -81,15 +81,23 @@ impl Database {
 
     /// All that anybody can see of all tables, to tell whether anything changed.
     pub(crate) fn dump(&self) -> String {
-        let tables = ["accounts", "tokens", "live_inputs", "outputs"];
+        let tables = [
+            "accounts",
+            "tokens",
+            "live_inputs",
+            "outputs",
+            "idempotency_keys",
+        ];
         let statements = tables.map(|table| match table {
             "accounts" => "SELECT * FROM accounts",
             "tokens" => "SELECT * FROM tokens",
             "live_inputs" => {
-                "SELECT uid, account_id, meta, enabled, key_hash, key_sealed, created, modified
+                "SELECT uid, account_id, meta, enabled, key_hash, key_sealed, key_number,
+                    keys_rotated, old_key_hash, old_key_until, created, modified
                 FROM live_inputs"
             }
-            _ => "SELECT * FROM outputs",
+            "outputs" => "SELECT * FROM outputs",
+            _ => "SELECT * FROM idempotency_keys",
         });
         let rows = statements.map(|sql| {
             self.run(&[Statement {
@@ -204,6 +212,7 @@ pub(crate) fn request(n: u8, change: Change) -> ChangeRequest {
         now: now(),
         limits: Limits::default(),
         change,
+        once: None,
     }
 }
 
@@ -274,6 +283,20 @@ pub(crate) fn enable_output(n: u8, uid: u8, enabled: bool) -> ChangeRequest {
             key_sealed: None,
             enabled: Some(enabled),
             meta: None,
+        },
+    )
+}
+
+/// A new key for input `n`, made of `secret`; the old one is honoured until then.
+pub(crate) fn rotate_keys(n: u8, secret: u8, old_until: Option<Timestamp>) -> ChangeRequest {
+    let key = StreamKey::from_random(input(n), [secret; 16]);
+    let place = Place::input_key(account(), input(n));
+    request(
+        n,
+        Change::RotateKeys {
+            key_hash: keyring().hash(&key).unwrap(),
+            key_sealed: keyring().seal(&place, [secret; 12], &key.expose()).unwrap(),
+            old_until,
         },
     )
 }

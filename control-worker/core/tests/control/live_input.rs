@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use control_core::auth::TokenId;
-use control_core::change::{ChangeAnswer, ChangeRequest, Refusal};
+use control_core::change::{Change, ChangeAnswer, ChangeRequest, Refusal};
 use control_core::keys::Keyring;
 use control_core::live_input::{
     Ask, Ending, Host, LiveInput, LiveInputState, Publish, PublishOutcome, Trouble,
@@ -16,23 +16,25 @@ use control_core::node_link::{Handed, Via};
 use control_core::sql::Statement;
 use shared::id::{Instance, NodeName};
 use shared::link::{Owner, PublishAnswer, PublishRefusal, Snapshot, Wish};
+use shared::time::Timestamp;
 
 use crate::database::*;
 
 /// The object's surroundings: a database, its storage, the objects of nodes.
-struct World {
-    database: Database,
+pub(crate) struct World {
+    pub(crate) database: Database,
     keyring: Keyring,
     stored: RefCell<Option<String>>,
-    alarm: Cell<Option<Duration>>,
+    pub(crate) alarm: Cell<Option<Duration>>,
     /// The newest snapshot that each node's object holds.
     nodes: RefCell<BTreeMap<NodeName, Handed>>,
     /// A batch that the database has not carried out yet.
     late: RefCell<Option<Vec<Statement>>>,
+    pub(crate) now: Cell<Timestamp>,
     database_fails: Cell<Fails>,
     nodes_fail: Cell<bool>,
     /// Effects until the object dies, and whether the last one still takes place.
-    life: Cell<Option<(u32, bool)>>,
+    pub(crate) life: Cell<Option<(u32, bool)>>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -48,10 +50,10 @@ enum Fails {
 }
 
 #[derive(Debug)]
-struct Cut;
+pub(crate) struct Cut;
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             database: Database::new(),
             keyring: keyring(),
@@ -59,6 +61,7 @@ impl World {
             alarm: Cell::new(None),
             nodes: RefCell::default(),
             late: RefCell::new(None),
+            now: Cell::new(request(1, Change::DeleteInput).now),
             database_fails: Cell::new(Fails::Never),
             nodes_fail: Cell::new(false),
             life: Cell::new(None),
@@ -66,14 +69,14 @@ impl World {
     }
 
     /// Input 1 with output 1.
-    fn with_output() -> Self {
+    pub(crate) fn with_output() -> Self {
         let world = Self::new();
         world.change(&create_input(1)).unwrap();
         world.change(&create_output(1, 1)).unwrap();
         world
     }
 
-    fn object(&self) -> LiveInput<'_, Self> {
+    pub(crate) fn object(&self) -> LiveInput<'_, Self> {
         let stored = self.stored.borrow();
         let state = stored.as_ref().map_or_else(
             || LiveInputState::new(input(1)),
@@ -83,21 +86,32 @@ impl World {
             state,
             host: self,
             keyring: &self.keyring,
+            now: self.now.get(),
         }
     }
 
-    fn change(&self, request: &ChangeRequest) -> Result<ChangeAnswer, Trouble<Cut>> {
+    pub(crate) fn change(&self, request: &ChangeRequest) -> Result<ChangeAnswer, Trouble<Cut>> {
         now(self.object().change(request))
     }
 
     fn publish(&self, owner: &Owner) -> Result<PublishOutcome, Trouble<Cut>> {
+        self.publish_with(owner, 0)
+    }
+
+    /// Publishes with the key of this number.
+    pub(crate) fn publish_with(
+        &self,
+        owner: &Owner,
+        key: u64,
+    ) -> Result<PublishOutcome, Trouble<Cut>> {
         now(self.object().publish(&Publish {
             token: TokenId(RELAY_TOKEN.into()),
             owner: owner.clone(),
+            key,
         }))
     }
 
-    fn accepted(&self, owner: &Owner) -> Snapshot {
+    pub(crate) fn accepted(&self, owner: &Owner) -> Snapshot {
         match self.publish(owner).unwrap() {
             PublishOutcome::Answer(PublishAnswer::Accepted { snapshot, .. }) => snapshot,
             other => panic!("{other:?}"),
@@ -111,12 +125,12 @@ impl World {
         }
     }
 
-    fn held_by(&self, owner: &Owner) -> Snapshot {
+    pub(crate) fn held_by(&self, owner: &Owner) -> Snapshot {
         self.nodes.borrow()[&owner.node].snapshot.clone()
     }
 
     /// Lets the alarm ring until no work is left.
-    fn rest(&self) {
+    pub(crate) fn rest(&self) {
         for _ in 0..10 {
             if self.alarm.get().is_none() {
                 return;
@@ -203,14 +217,14 @@ impl Host for World {
 }
 
 /// Nothing here waits for anything.
-fn now<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn now<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,
         Poll::Pending => panic!("an effect waits"),
     }
 }
 
-fn at(node: &str, instance: u8) -> Owner {
+pub(crate) fn at(node: &str, instance: u8) -> Owner {
     Owner {
         node: node.parse().unwrap(),
         instance: Instance::from_random([instance; 16]),
@@ -491,6 +505,7 @@ fn a_crash_between_any_two_steps_is_mended() {
         delete_output(1, 1),
         enable_output(1, 1, false),
         enable_input(1, false),
+        rotate_keys(1, 9, None),
         delete_input(1),
     ];
     let mut cuts = 0;
@@ -515,7 +530,7 @@ fn a_crash_between_any_two_steps_is_mended() {
             }
         }
     }
-    assert!(cuts > 6 * 2 * 4, "only {cuts} cuts: the test does not cut");
+    assert!(cuts > 7 * 2 * 4, "only {cuts} cuts: the test does not cut");
 }
 
 /// The owner's node holds what the database has; who was the owner knows that it is not.
@@ -544,6 +559,8 @@ fn agree(world: &World, before: &Snapshot, nodes: &[&Owner]) {
         (Wish::Disabled, true, false) => {}
         (Wish::Relay { .. }, true, true) => {
             assert_eq!(newest.owner.as_ref(), object.state.owner());
+            let key = world.database.number("SELECT key_number FROM live_inputs");
+            assert_eq!(newest.oldest_key, key as u64);
             let outputs = outputs(newest);
             assert_eq!(outputs.len() as i64, outputs_there);
             assert_eq!(outputs.iter().filter(|(_, on)| *on).count() as i64, on);

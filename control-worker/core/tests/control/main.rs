@@ -11,10 +11,14 @@ mod end_points;
 #[cfg(test)]
 mod examples;
 #[cfg(test)]
+mod idempotency;
+#[cfg(test)]
 mod list;
 #[cfg(test)]
 mod live_input;
 #[cfg(test)]
 mod node_link;
+#[cfg(test)]
+mod rotation;
 #[cfg(test)]
 mod webhook;
