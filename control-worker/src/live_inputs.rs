@@ -84,8 +84,13 @@ pub(crate) async fn update(
     input: InputUid,
     request: &mut Request,
 ) -> Result<Response, Failure> {
-    let InputUpdate { meta, enabled } = InputUpdate::parse(&body::read(request).await?)?;
-    let row = changed_input(caller, input, Change::UpdateInput { meta, enabled }).await?;
+    let body = InputUpdate::parse(&body::read(request).await?)?;
+    let change = Change::UpdateInput {
+        meta: body.meta,
+        enabled: body.enabled,
+        settings: body.settings,
+    };
+    let row = changed_input(caller, input, change).await?;
     show(caller, row)
 }
 

@@ -10,7 +10,13 @@ before(async () => (control = await startControl()));
 after(() => control.close());
 
 /** Keys that an answer may have beyond the document's; docs/api.md lists them. */
-const FURTHER_INPUT_KEYS = ["enabled"];
+const FURTHER_INPUT_KEYS = [
+  "enabled",
+  "reconnectWindowSeconds",
+  "onStop",
+  "onFormatChange",
+  "takeover",
+];
 const FURTHER_LISTED_KEYS = ["uid", "enabled", "status", "outputs"];
 const FURTHER_OUTPUT_KEYS = ["enabled", "meta"];
 

@@ -113,7 +113,8 @@ class Control {
    */
   async rows() {
     const inputs = await this.sql(
-      `SELECT uid, account_id, meta, enabled, key_hash, key_sealed, key_number, old_key_hash,
+      `SELECT uid, account_id, meta, enabled, reconnect_window, on_stop, on_format_change,
+        takeover, key_hash, key_sealed, key_number, old_key_hash,
         old_key_until, created, modified FROM live_inputs ORDER BY uid`,
     );
     const outputs = await this.sql("SELECT * FROM outputs ORDER BY uid");

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use shared::api::{
     Ingest, InputList, InputState, Lifecycle, ListedInput, ListedState, ListedStatus, LiveInput,
-    Output, OutputCounts,
+    Output, OutputCounts, Settings,
 };
 use shared::envelope::{Envelope, Notice, ResultInfo, code};
 use shared::id::AccountId;
@@ -26,6 +26,7 @@ pub fn live_input(
     keyring: &Keyring,
 ) -> Result<LiveInput, Failure> {
     let place = Place::input_key(row.account, row.uid);
+    let settings = row.settings();
     Ok(LiveInput {
         uid: row.uid,
         rtmps: Ingest {
@@ -37,8 +38,14 @@ pub fn live_input(
         created: row.created,
         modified: row.modified,
         keys_rotated_at: row.keys_rotated,
-        meta: meta(row.meta)?,
         enabled: row.enabled,
+        settings: Settings {
+            reconnect_window_seconds: settings.reconnect_window,
+            on_stop: settings.on_stop,
+            on_format_change: settings.on_format_change,
+            takeover: settings.takeover,
+        },
+        meta: meta(row.meta)?,
     })
 }
 

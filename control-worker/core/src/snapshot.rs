@@ -51,5 +51,8 @@ fn wish(wanted: &Wanted, keyring: &Keyring) -> Result<Wish, Unsealable> {
             },
         })
     });
-    outputs.collect::<Result<_, _>>().map(Wish::relay)
+    Ok(Wish::Relay {
+        outputs: outputs.collect::<Result<_, _>>()?,
+        settings: input.settings(),
+    })
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::id::{InputUid, OutputUid};
+use crate::link::{OnFormatChange, OnStop, Takeover};
 use crate::secret::{self, Secret};
 use crate::time::Timestamp;
 
@@ -33,6 +34,23 @@ pub struct LiveInput {
     pub meta: Box<RawValue>,
     /// Whether encoders may publish to it.
     pub enabled: bool,
+    /// How its publisher is treated.
+    #[serde(flatten)]
+    pub settings: Settings,
+}
+
+/// How the publisher of a live input is treated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Settings {
+    /// For how long outputs stay connected to wait for one that has vanished.
+    pub reconnect_window_seconds: u32,
+    /// What its goodbye means.
+    pub on_stop: OnStop,
+    /// What happens to outputs when it returns with other codecs.
+    pub on_format_change: OnFormatChange,
+    /// What a second one means.
+    pub takeover: Takeover,
 }
 
 /// An ingest address and the key for it.

@@ -4,11 +4,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use shared::id::{AccountId, OutputUid};
+use shared::link::InputSettings;
 use shared::stream_key::StreamKey;
 use shared::time::Timestamp;
 
 use crate::keys::{Keyring, Place, Unsealable};
-use crate::request::{KeyRotation, NewInput, NewOutput, OutputUpdate};
+use crate::request::{KeyRotation, NewInput, NewOutput, OutputUpdate, SettingsUpdate};
 use crate::sql;
 
 /// What to change. Holds secrets in sealed form only.
@@ -25,6 +26,8 @@ pub enum Change {
         key_hash: String,
         /// The stream key, sealed.
         key_sealed: String,
+        /// How its publisher is treated.
+        settings: InputSettings,
     },
     /// A new output.
     CreateOutput {
@@ -62,6 +65,8 @@ pub enum Change {
         meta: Option<String>,
         /// Whether encoders may publish to it.
         enabled: Option<bool>,
+        /// How its publisher is treated.
+        settings: SettingsUpdate,
     },
     /// Other settings of an output; what is none stays.
     UpdateOutput {
@@ -97,6 +102,7 @@ impl Change {
             enabled: body.enabled,
             key_hash: keyring.hash(key)?,
             key_sealed: keyring.seal(&place, nonce, &key.expose())?,
+            settings: body.settings,
         })
     }
 

@@ -89,6 +89,7 @@ impl ChangeRequest {
                 enabled,
                 key_hash,
                 key_sealed,
+                settings,
             } => vec![with(
                 sql::CREATE_INPUT,
                 vec![
@@ -98,7 +99,11 @@ impl ChangeRequest {
                     Param::text(key_sealed),
                     Param::from(self.now),
                     Param::from(self.limits.inputs_per_account),
-                    Param::optional(key.clone()),
+                    Param::optional(key),
+                    Param::from(settings.reconnect_window),
+                    Param::word(settings.on_stop),
+                    Param::word(settings.on_format_change),
+                    Param::word(settings.takeover),
                 ],
             )],
             Change::CreateOutput {
@@ -141,12 +146,20 @@ impl ChangeRequest {
                     Param::from(self.now),
                 ],
             )],
-            Change::UpdateInput { meta, enabled } => vec![with(
+            Change::UpdateInput {
+                meta,
+                enabled,
+                settings,
+            } => vec![with(
                 sql::UPDATE_INPUT,
                 vec![
                     Param::optional(meta.clone()),
                     Param::optional(*enabled),
                     Param::from(self.now),
+                    Param::optional(settings.reconnect_window),
+                    Param::word(settings.on_stop),
+                    Param::word(settings.on_format_change),
+                    Param::word(settings.takeover),
                 ],
             )],
             Change::UpdateOutput {

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use shared::limits::MAX_GRACE_PERIOD_SECONDS;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use shared::limits::{MAX_GRACE_PERIOD_SECONDS, MAX_RECONNECT_WINDOW_SECONDS};
+use shared::link::{InputSettings, OnFormatChange, OnStop, Takeover};
 
 use super::Fields;
 use crate::failure::Failure;
@@ -14,6 +17,8 @@ pub struct NewInput {
     pub meta: String,
     /// Whether encoders may publish to it; they may if nothing was said.
     pub enabled: bool,
+    /// How its publisher is treated.
+    pub settings: InputSettings,
 }
 
 impl NewInput {
@@ -28,6 +33,7 @@ impl NewInput {
         Ok(Self {
             meta: fields.meta()?.unwrap_or_else(|| "{}".to_owned()),
             enabled: fields.enabled()?.unwrap_or(true),
+            settings: fields.settings()?.over(InputSettings::default()),
         })
     }
 }
@@ -39,6 +45,59 @@ pub struct InputUpdate {
     pub meta: Option<String>,
     /// Whether encoders may publish to it.
     pub enabled: Option<bool>,
+    /// How its publisher is treated.
+    pub settings: SettingsUpdate,
+}
+
+/// How a live input's publisher is to be treated: what is none stays, an explicit null of the body
+/// is the default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+pub struct SettingsUpdate {
+    /// For how many seconds outputs wait for it.
+    pub reconnect_window: Option<u32>,
+    /// What its goodbye means.
+    pub on_stop: Option<OnStop>,
+    /// What happens to outputs when it returns with other codecs.
+    pub on_format_change: Option<OnFormatChange>,
+    /// What a second one means.
+    pub takeover: Option<Takeover>,
+}
+
+impl SettingsUpdate {
+    fn over(self, below: InputSettings) -> InputSettings {
+        InputSettings {
+            reconnect_window: self.reconnect_window.unwrap_or(below.reconnect_window),
+            on_stop: self.on_stop.unwrap_or(below.on_stop),
+            on_format_change: self.on_format_change.unwrap_or(below.on_format_change),
+            takeover: self.takeover.unwrap_or(below.takeover),
+        }
+    }
+}
+
+impl Fields<'_> {
+    fn settings(&self) -> Result<SettingsUpdate, Failure> {
+        let window = "reconnectWindowSeconds";
+        let is_null = self.raw(window).is_some_and(|value| value.get() == "null");
+        Ok(SettingsUpdate {
+            reconnect_window: match is_null {
+                true => Some(InputSettings::default().reconnect_window),
+                false => self.whole(window, MAX_RECONNECT_WINDOW_SECONDS)?,
+            },
+            on_stop: self.choice("onStop", "\"end\" or \"hold\"")?,
+            on_format_change: self.choice("onFormatChange", "\"reconnect\" or \"continue\"")?,
+            takeover: self.choice("takeover", "\"newest\" or \"reject\"")?,
+        })
+    }
+
+    /// One of some words; null is the default one.
+    fn choice<T: DeserializeOwned + Default>(
+        &self,
+        name: &str,
+        form: &str,
+    ) -> Result<Option<T>, Failure> {
+        let chosen = self.optional::<Option<T>>(name, form)?;
+        Ok(chosen.map(Option::unwrap_or_default))
+    }
 }
 
 impl InputUpdate {
@@ -53,6 +112,7 @@ impl InputUpdate {
         Ok(Self {
             meta: fields.meta()?,
             enabled: fields.enabled()?,
+            settings: fields.settings()?,
         })
     }
 }

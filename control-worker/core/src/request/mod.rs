@@ -18,7 +18,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use shared::limits::{MAX_BODY_BYTES, MAX_META_BYTES};
 
-pub use self::inputs::{InputUpdate, KeyRotation, NewInput};
+pub use self::inputs::{InputUpdate, KeyRotation, NewInput, SettingsUpdate};
 pub use self::outputs::{NewOutput, OutputUpdate};
 pub use self::query::{Cursor, InputQuery, PageStart};
 use crate::failure::Failure;
@@ -180,6 +180,7 @@ fn pointer(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use shared::limits::MAX_OUTPUT_KEY_BYTES;
+    use shared::link::{InputSettings, OnFormatChange, OnStop, Takeover};
 
     use super::*;
     use crate::destination::DestinationPolicy;
@@ -274,6 +275,47 @@ mod tests {
             r#"{"defaultCreator": "me", "deleteRecordingAfterDays": 45}"#,
         ] {
             assert!(new_input(body).is_ok(), "{body}");
+        }
+    }
+
+    #[test]
+    fn settings_have_defaults_that_null_goes_back_to() {
+        let default = InputSettings::default();
+        assert_eq!(new_input("{}").unwrap().settings, default);
+        let other = r#"{"reconnectWindowSeconds": 1800, "onStop": "hold",
+            "onFormatChange": "continue", "takeover": "reject"}"#;
+        let settings = InputSettings {
+            reconnect_window: 1800,
+            on_stop: OnStop::Hold,
+            on_format_change: OnFormatChange::Continue,
+            takeover: Takeover::Reject,
+        };
+        assert_eq!(new_input(other).unwrap().settings, settings);
+        let update = |body: &str| InputUpdate::parse(body.as_bytes()).map_err(fault);
+        assert_eq!(update("{}").unwrap().settings, SettingsUpdate::default());
+        let nulls = r#"{"reconnectWindowSeconds": null, "onStop": null,
+            "onFormatChange": null, "takeover": null}"#;
+        let reset = SettingsUpdate {
+            reconnect_window: Some(60),
+            on_stop: Some(OnStop::End),
+            on_format_change: Some(OnFormatChange::Reconnect),
+            takeover: Some(Takeover::Newest),
+        };
+        assert_eq!(update(nulls).unwrap().settings, reset);
+        assert!(new_input(r#"{"reconnectWindowSeconds": 0}"#).is_ok());
+        for (name, value) in [
+            ("reconnectWindowSeconds", "1801"),
+            ("reconnectWindowSeconds", "-1"),
+            ("reconnectWindowSeconds", "\"60\""),
+            ("onStop", "\"wait\""),
+            ("onStop", "true"),
+            ("onFormatChange", "\"\""),
+            ("takeover", "\"Newest\""),
+        ] {
+            let body = format!(r#"{{"{name}": {value}}}"#);
+            let why = format!("400/10005 /{name}");
+            assert_eq!(new_input(&body).unwrap_err(), why);
+            assert_eq!(update(&body).unwrap_err(), why);
         }
     }
 

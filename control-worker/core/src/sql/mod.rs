@@ -8,8 +8,9 @@ mod read;
 mod rows;
 mod text;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde_json::{Value, json};
 use shared::time::Timestamp;
 
 use crate::auth::TokenId;
@@ -65,6 +66,14 @@ impl Param {
     /// A `rev` in a statement. Revs stay far below 2^53: each costs a change.
     pub(crate) fn rev(rev: u64) -> Self {
         Self::Integer(i64::try_from(rev).unwrap_or(i64::MAX))
+    }
+
+    /// A value that is written as one word; NULL for none.
+    pub(crate) fn word(value: impl Serialize) -> Self {
+        match serde_json::to_value(value) {
+            Ok(Value::String(word)) => Self::Text(word),
+            _ => Self::Null,
+        }
     }
 
     pub(crate) fn optional(value: Option<impl Into<Self>>) -> Self {

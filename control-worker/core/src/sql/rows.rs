@@ -6,6 +6,7 @@ use serde::de::{Error, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use shared::api::InputState;
 use shared::id::{AccountId, InputUid, OutputUid};
+use shared::link::{InputSettings, OnFormatChange, OnStop, Takeover};
 use shared::stream_key::StreamKey;
 use shared::time::Timestamp;
 
@@ -45,12 +46,31 @@ pub struct InputRow {
     /// When it was created.
     #[serde(with = "micros")]
     pub created: Timestamp,
-    /// When `meta` or `enabled` last changed.
+    /// When it or one of its settings last changed.
     #[serde(with = "micros")]
     pub modified: Timestamp,
+    /// For how many seconds outputs wait for its publisher.
+    #[serde(deserialize_with = "unsigned")]
+    pub reconnect_window: u64,
+    /// What a publisher's goodbye means.
+    pub on_stop: OnStop,
+    /// What happens to outputs when the publisher returns with other codecs.
+    pub on_format_change: OnFormatChange,
+    /// What a second publisher means.
+    pub takeover: Takeover,
 }
 
 impl InputRow {
+    /// How its publisher is treated.
+    pub fn settings(&self) -> InputSettings {
+        InputSettings {
+            reconnect_window: u32::try_from(self.reconnect_window).unwrap_or(u32::MAX),
+            on_stop: self.on_stop,
+            on_format_change: self.on_format_change,
+            takeover: self.takeover,
+        }
+    }
+
     /// Until when a key that was replaced is honoured, if it is at `now`.
     pub(crate) fn overlap(&self, now: Timestamp) -> Option<Timestamp> {
         let until = self.old_key_until.filter(|until| *until > now);

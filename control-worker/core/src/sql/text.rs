@@ -46,7 +46,8 @@ pub(crate) const RELAY_GUARD: &str = "SELECT EXISTS (SELECT 1 FROM tokens
 
 /// `?1` input.
 pub(crate) const INPUT: &str = "SELECT uid, account_id, meta, enabled, key_hash, key_sealed,
-    key_number, keys_rotated, old_key_hash, old_key_until, rev, created, modified
+    key_number, keys_rotated, old_key_hash, old_key_until, rev, created, modified,
+    reconnect_window, on_stop, on_format_change, takeover
     FROM live_inputs WHERE uid = ?1";
 
 /// `?1` input.
@@ -61,11 +62,12 @@ pub(crate) const OUTPUTS: &str = "SELECT uid, url, key_sealed, enabled, meta, cr
 pub(crate) const FENCE: &str = "UPDATE live_inputs SET rev = ?2 WHERE uid = ?1 AND rev < ?2";
 
 /// `?5` meta, `?6` enabled, `?7` key_hash, `?8` key_sealed, `?9` now, `?10` limit,
-/// `?11` idempotency key or NULL.
+/// `?11` idempotency key or NULL, `?12` to `?15` settings.
 pub(crate) const CREATE_INPUT: &str = concat!(
     "INSERT INTO live_inputs
-        (uid, account_id, meta, enabled, key_hash, key_sealed, rev, created, modified)
-    SELECT ?3, ?2, ?5, ?6, ?7, ?8, ?4, ?9, ?9
+        (uid, account_id, meta, enabled, key_hash, key_sealed, rev, created, modified,
+        reconnect_window, on_stop, on_format_change, takeover)
+    SELECT ?3, ?2, ?5, ?6, ?7, ?8, ?4, ?9, ?9, ?12, ?13, ?14, ?15
     WHERE ",
     api_token_is_good!(),
     " AND (SELECT count(*) FROM live_inputs WHERE account_id = ?2) < ?10 AND ",
@@ -73,10 +75,12 @@ pub(crate) const CREATE_INPUT: &str = concat!(
     " RETURNING uid"
 );
 
-/// `?5` meta or NULL, `?6` enabled or NULL, `?7` now.
+/// `?7` now, and what is NULL stays: `?5` meta, `?6` enabled, `?8` to `?11` settings.
 pub(crate) const UPDATE_INPUT: &str = concat!(
     "UPDATE live_inputs
-    SET meta = coalesce(?5, meta), enabled = coalesce(?6, enabled), rev = ?4, modified = ?7
+    SET meta = coalesce(?5, meta), enabled = coalesce(?6, enabled), rev = ?4, modified = ?7,
+        reconnect_window = coalesce(?8, reconnect_window), on_stop = coalesce(?9, on_stop),
+        on_format_change = coalesce(?10, on_format_change), takeover = coalesce(?11, takeover)
     WHERE uid = ?3 AND account_id = ?2 AND rev < ?4 AND ",
     api_token_is_good!(),
     " RETURNING uid"

@@ -5,9 +5,10 @@ use control_core::change::{Change, ChangeRequest, Limits, Outcome, Refusal};
 use control_core::destination::DestinationPolicy;
 use control_core::keys::Place;
 use control_core::permission::{Permission, Permissions};
-use control_core::request::OutputUpdate;
+use control_core::request::{NewInput, OutputUpdate, SettingsUpdate};
 use control_core::sql::{InputRead, PublishCheck, Results, Wanted, token_by_hash};
 use shared::id::AccountId;
+use shared::link::{InputSettings, OnFormatChange, OnStop, Takeover};
 use shared::secret::Secret;
 use shared::time::Timestamp;
 
@@ -85,6 +86,7 @@ fn a_life_from_creation_to_deletion() {
     let renamed = Change::UpdateInput {
         meta: Some("{}".into()),
         enabled: None,
+        settings: SettingsUpdate::default(),
     };
     let renamed = changed(database.change(7, &request(1, renamed)))
         .input
@@ -310,6 +312,56 @@ fn an_account_takes_everything_with_it() {
     for table in ["live_inputs", "outputs", "tokens WHERE kind = 'api'"] {
         assert_eq!(database.number(&format!("SELECT count(*) FROM {table}")), 0);
     }
+}
+
+#[test]
+fn settings_are_kept_and_change_one_by_one() {
+    let database = Database::new();
+    let body = br#"{"reconnectWindowSeconds": 5, "onStop": "hold"}"#;
+    let body = NewInput::parse(body).unwrap();
+    let create = Change::create_input(body, account(), &stream_key(1), [1; 12], &keyring());
+    let row = changed(database.change(1, &request(1, create.unwrap())))
+        .input
+        .unwrap();
+    let made = InputSettings {
+        reconnect_window: 5,
+        on_stop: OnStop::Hold,
+        ..InputSettings::default()
+    };
+    assert_eq!(row.settings(), made);
+    let update = |settings| {
+        request(
+            1,
+            Change::UpdateInput {
+                meta: None,
+                enabled: None,
+                settings,
+            },
+        )
+    };
+    let takeover = SettingsUpdate {
+        takeover: Some(Takeover::Reject),
+        on_stop: Some(OnStop::End),
+        ..SettingsUpdate::default()
+    };
+    let row = changed(database.change(2, &update(takeover)))
+        .input
+        .unwrap();
+    let now = InputSettings {
+        takeover: Takeover::Reject,
+        on_stop: OnStop::End,
+        ..made
+    };
+    assert_eq!(row.settings(), now);
+    let others = SettingsUpdate {
+        on_format_change: Some(OnFormatChange::Continue),
+        reconnect_window: Some(0),
+        ..SettingsUpdate::default()
+    };
+    let row = changed(database.change(3, &update(others))).input.unwrap();
+    assert_eq!(row.settings().on_format_change, OnFormatChange::Continue);
+    assert_eq!(row.settings().reconnect_window, 0);
+    assert_eq!(row.settings().takeover, Takeover::Reject);
 }
 
 #[test]

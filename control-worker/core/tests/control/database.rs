@@ -7,12 +7,14 @@ use control_core::auth::TokenId;
 use control_core::change::{Change, ChangeRequest, Limits, Outcome};
 use control_core::keys::{Keyring, Place};
 use control_core::permission::Permissions;
+use control_core::request::SettingsUpdate;
 use control_core::sql::{Param, Results, RowError, Statement};
 use rusqlite::types::{Value as Sql, ValueRef};
 use rusqlite::{Connection, params_from_iter};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use shared::id::{AccountId, InputUid, OutputUid};
+use shared::link::InputSettings;
 use shared::secret::Secret;
 use shared::stream_key::StreamKey;
 use shared::time::Timestamp;
@@ -232,6 +234,7 @@ pub(crate) fn create_input(n: u8) -> ChangeRequest {
             enabled: true,
             key_hash: keyring().hash(&key).unwrap(),
             key_sealed: sealed,
+            settings: InputSettings::default(),
         },
     )
 }
@@ -270,6 +273,7 @@ pub(crate) fn enable_input(n: u8, enabled: bool) -> ChangeRequest {
         Change::UpdateInput {
             meta: None,
             enabled: Some(enabled),
+            settings: SettingsUpdate::default(),
         },
     )
 }

@@ -80,7 +80,14 @@ fn create_a_live_input_and_get_it() {
     let database = Database::new();
     let row = created(&database);
     let answer = enveloped(answer::live_input(row, INGEST, &keyring()).unwrap());
-    assert_like(&answer, &example_of_input(), &["enabled"]);
+    let further = [
+        "enabled",
+        "reconnectWindowSeconds",
+        "onStop",
+        "onFormatChange",
+        "takeover",
+    ];
+    assert_like(&answer, &example_of_input(), &further);
     let result = &answer["result"];
     assert_eq!(result["meta"], json!({"name": "test stream 1"}));
     assert_eq!(result["uid"], json!(input(1)));
