@@ -26,19 +26,36 @@ pub(crate) fn failure(failure: Failure) -> Result<Response> {
     builder.from_json(&failure.into_envelope())
 }
 
-/// Puts the headers on an answer that all answers carry, but for an upgrade: what an object
-/// answered cannot be changed.
-pub(crate) fn finish(mut response: Response, request_id: &str) -> Result<Response> {
-    if response.status_code() == SWITCHING_PROTOCOLS {
+/// What a path can be asked, to whoever asks that.
+pub(crate) fn methods(allowed: &str) -> Result<Response> {
+    let builder = ResponseBuilder::new().with_status(NO_CONTENT);
+    Ok(builder.with_header("allow", allowed)?.empty())
+}
+
+/// Puts the headers on an answer that all answers carry, and `more`; but for an upgrade: what an
+/// object answered cannot be changed.
+pub(crate) fn finish(
+    mut response: Response,
+    more: Vec<(&'static str, String)>,
+) -> Result<Response> {
+    let status = response.status_code();
+    if status == SWITCHING_PROTOCOLS {
         return Ok(response);
     }
     let headers = response.headers_mut();
-    headers.set("content-type", "application/json")?;
+    if status != NO_CONTENT {
+        headers.set("content-type", "application/json")?;
+    }
     headers.set("cache-control", "no-store")?;
     headers.set("x-content-type-options", "nosniff")?;
-    headers.set("x-request-id", request_id)?;
+    for (name, value) in more {
+        headers.set(name, &value)?;
+    }
     Ok(response)
 }
+
+/// The status of an answer without a body.
+const NO_CONTENT: u16 = 204;
 
 /// The status of a WebSocket's upgrade.
 const SWITCHING_PROTOCOLS: u16 = 101;

@@ -1,12 +1,17 @@
 //! Whose token a request carries: KV remembers good ones, D1 knows all.
 
-use control_core::auth::{CACHE_SECONDS, Credentials, TokenHash, TokenId, TokenRecord, authorize};
+use control_core::auth::{
+    CACHE_SECONDS, Credentials, TokenHash, TokenRecord, authorize, authorize_operator,
+};
 use control_core::failure::Failure;
+use control_core::rate::Allowance;
 use control_core::route::Access;
 use control_core::sql::{Results, token_by_hash};
 use worker::{Context, Env, Headers, Result};
 
-use crate::{clock, d1, log};
+use crate::scope::Scope;
+use crate::{clock, d1, log, rate, scope, settings};
+use shared::secret::Secret;
 
 /// Finds the token of the request and checks that it may take the route.
 pub(crate) async fn authenticate(
@@ -14,7 +19,56 @@ pub(crate) async fn authenticate(
     access: Access,
     env: &Env,
     context: &Context,
-) -> std::result::Result<TokenId, Failure> {
+    allowance: &mut Option<Allowance>,
+) -> std::result::Result<TokenRecord, Failure> {
+    let hash = TokenHash::of(&sent(headers)?);
+    // A node asks for every encoder that comes: when it starts anew, all of them at once.
+    if access != Access::Relay {
+        limit(env, hash.as_str(), allowance).await?;
+    }
+    if let Some(record) = cached(env, &hash).await {
+        return authorize(Some(record), access, clock::now());
+    }
+    // Good tokens are here once a minute, so that what is counted is those that are none.
+    let address = headers.get("cf-connecting-ip").ok().flatten();
+    let key = format!("look-ups of {}", address.unwrap_or_default());
+    limit(env, &key, allowance).await?;
+    let record = stored(env, &hash).await?;
+    if let Some(record) = &record {
+        cache(env, context, &hash, record);
+    }
+    authorize(record, access, clock::now())
+}
+
+/// Checks that the request carries the operator's bootstrap secret.
+pub(crate) async fn authenticate_operator(
+    headers: &Headers,
+    env: &Env,
+    allowance: &mut Option<Allowance>,
+) -> std::result::Result<(), Failure> {
+    let sent = sent(headers)?;
+    limit(env, TokenHash::of(&sent).as_str(), allowance).await?;
+    authorize_operator(&sent, settings::bootstrap_token(env).as_deref())
+}
+
+/// Counts a request of `key`, and says what is left.
+async fn limit(
+    env: &Env,
+    key: &str,
+    allowance: &mut Option<Allowance>,
+) -> std::result::Result<(), Failure> {
+    let counted = rate::count(env, key).await;
+    if counted.is_some_and(Allowance::is_exceeded) {
+        *allowance = counted;
+        return Err(Failure::too_many_requests());
+    }
+    // Of several limits the first is the token's own, which is the one to tell of.
+    *allowance = allowance.or(counted);
+    Ok(())
+}
+
+/// The token or secret that the request carries.
+fn sent(headers: &Headers) -> std::result::Result<Secret, Failure> {
     let header = |name| headers.get(name).ok().flatten();
     let authorization = header("authorization");
     let (email, key) = (header("x-auth-email"), header("x-auth-key"));
@@ -23,15 +77,7 @@ pub(crate) async fn authenticate(
         email: email.as_deref(),
         key: key.as_deref(),
     };
-    let hash = TokenHash::of(&credentials.token()?);
-    if let Some(record) = cached(env, &hash).await {
-        return authorize(Some(record), access, clock::now());
-    }
-    let record = stored(env, &hash).await?;
-    if let Some(record) = &record {
-        cache(env, context, &hash, record);
-    }
-    authorize(record, access, clock::now())
+    credentials.token()
 }
 
 /// Without KV the answer is D1's alone: slower, and as right.
@@ -54,11 +100,11 @@ fn cache(env: &Env, context: &Context, hash: &TokenHash, record: &TokenRecord) {
         Ok(put.expiration_ttl(CACHE_SECONDS))
     };
     match put() {
-        Ok(put) => context.wait_until(async move {
+        Ok(put) => context.wait_until(Scope::new(scope::current(), async move {
             if let Err(error) = put.execute().await {
                 log::failed("remembering a token", &error);
             }
-        }),
+        })),
         Err(error) => log::failed("remembering a token", &error),
     }
 }

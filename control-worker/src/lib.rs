@@ -4,6 +4,7 @@
 //! and carries out what they say. Panics are impossible by lint, because one would cost every
 //! object of the isolate its memory.
 
+mod accounts;
 mod answer;
 mod auth;
 mod body;
@@ -17,21 +18,28 @@ mod object;
 mod object_sql;
 mod outputs;
 mod random;
+mod rate;
 mod relay;
 #[expect(missing_docs, reason = "`durable_object` makes methods without")]
 mod relay_node;
+mod scope;
 mod settings;
 mod stream;
+mod tokens;
 #[expect(missing_docs, reason = "`durable_object` makes methods without")]
 mod webhook;
 
 use control_core::auth::TokenId;
 use control_core::failure::Failure;
 use control_core::openapi;
-use control_core::route::{Access, Route};
+use control_core::rate::Allowance;
+use control_core::ray::Ray;
+use control_core::route::{Access, AccountsRoute, Route};
 use serde_json::json;
 use shared::id::AccountId;
 use worker::{Context, Env, Request, Response, Result, event};
+
+use crate::scope::Scope;
 
 pub use live_input::LiveInput;
 pub use relay_node::RelayNode;
@@ -39,45 +47,71 @@ pub use webhook::Webhook;
 
 /// Answers a request of an API client or of a relay node.
 #[event(fetch)]
-async fn fetch(mut request: Request, env: Env, context: Context) -> Result<Response> {
-    let request_id = random::id()?;
-    let served = serve(&mut request, &env, &context).await;
+async fn fetch(request: Request, env: Env, context: Context) -> Result<Response> {
+    let ray = scope::of_client(request.headers())?;
+    Scope::new(Some(ray.clone()), answer(request, &env, &context, &ray)).await
+}
+
+async fn answer(mut request: Request, env: &Env, context: &Context, ray: &Ray) -> Result<Response> {
+    let origins = settings::origins(env);
+    let origin = request.headers().get("origin")?;
+    let mut headers = origins.headers(origin.as_deref());
+    headers.push((scope::HEADER, ray.to_string()));
+    let mut allowance = None;
+    let served = serve(&mut request, env, context, &mut allowance).await;
     body::drain(&mut request).await;
+    headers.extend(allowance.into_iter().flat_map(Allowance::headers));
     let response = match served {
         Ok(response) => response,
-        Err(failure) => {
-            if failure.status() >= 500 {
-                log::failed(&request_id, &failure);
+        Err(failure) => match failure.allowed_methods() {
+            Some(methods) if request.inner().method() == "OPTIONS" => {
+                headers.extend(origins.preflight(origin.as_deref(), methods));
+                answer::methods(methods)?
             }
-            answer::failure(failure)?
-        }
+            _ => {
+                if failure.status() >= 500 {
+                    log::failed("answering a request", &failure);
+                }
+                answer::failure(failure)?
+            }
+        },
     };
-    answer::finish(response, &request_id)
+    answer::finish(response, headers)
 }
 
 async fn serve(
     request: &mut Request,
     env: &Env,
     context: &Context,
+    allowance: &mut Option<Allowance>,
 ) -> std::result::Result<Response, Failure> {
     // Of `worker`'s own type for methods, an unknown one would be a GET.
-    let route = Route::parse(&request.inner().method(), &request.path())?;
+    let method = match request.inner().method() {
+        // The runtime leaves the body out.
+        method if method == "HEAD" => "GET".to_owned(),
+        method => method,
+    };
+    let route = Route::parse(&method, &request.path())?;
     let token = match route.access() {
         Access::Anybody => return public(&route, env).await,
-        access => auth::authenticate(request.headers(), access, env, context).await?,
+        Access::Operator => {
+            auth::authenticate_operator(request.headers(), env, allowance).await?;
+            return accounts::create(env, request).await;
+        }
+        access => auth::authenticate(request.headers(), access, env, context, allowance).await?,
+    };
+    let caller = |account| Caller {
+        env,
+        token: &token.id,
+        account,
     };
     match route {
+        Route::Accounts(AccountsRoute::CreateAccount) => Err(Failure::forbidden()),
         Route::Health | Route::Lifecycle { .. } | Route::OpenApi => public(&route, env).await,
-        Route::Relay(route) => relay::serve(env, token, route, request).await,
-        Route::Stream { account, route } => {
-            let token = &token;
-            let caller = Caller {
-                env,
-                token,
-                account,
-            };
-            stream::serve(&caller, route, request).await
-        }
+        Route::Relay(route) => relay::serve(env, token.id, route, request).await,
+        Route::Stream { account, route } => stream::serve(&caller(account), route, request).await,
+        Route::Tokens { account, route } => tokens::serve(&caller(account), route, request).await,
+        Route::VerifyAnyToken => tokens::verify(env, token).await,
     }
 }
 

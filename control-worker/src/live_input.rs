@@ -18,7 +18,7 @@ use worker::{
 };
 
 use crate::d1::{self, BatchResults};
-use crate::{clock, log, object, settings};
+use crate::{clock, log, object, scope, settings};
 
 /// The object of one live input, which is its name.
 #[durable_object]
@@ -40,11 +40,8 @@ impl DurableObject for LiveInput {
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
-        let answered = self.answer(&mut request).await;
-        if let Err(error) = &answered {
-            log::failed("a live input's object", error);
-        }
-        answered.or_else(|_| Response::error("failed", 500))
+        let ray = scope::of_caller(request.headers());
+        object::serve("a live input's object", ray, self.answer(&mut request)).await
     }
 
     async fn alarm(&self) -> Result<Response> {

@@ -7,9 +7,14 @@ use shared::id::NodeName;
 use shared::link::Applied;
 use worker::{console_error, console_warn};
 
+use crate::scope;
+
 /// Something of ours failed.
 pub(crate) fn failed(what: &str, error: &impl Display) {
-    console_error!("{what} failed: {error}");
+    match scope::current() {
+        Some(ray) => console_error!("{ray}: {what} failed: {error}"),
+        None => console_error!("{what} failed: {error}"),
+    }
 }
 
 /// A node is older than the control plane, and does not know what a snapshot wants of it.

@@ -3,11 +3,15 @@
 //! Nobody else reaches an object: its end points need no credentials, and what travels between
 //! the two never leaves the platform.
 
+use control_core::ray::Ray;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use shared::id::{InputUid, NodeName};
 use worker::wasm_bindgen::JsValue;
 use worker::{Env, Error, Method, Request, RequestInit, Response, Result, Stub};
+
+use crate::log;
+use crate::scope::{self, Scope};
 
 /// The object of a live input.
 pub(crate) fn live_input(env: &Env, input: InputUid) -> Result<Stub> {
@@ -33,7 +37,8 @@ pub(crate) async fn call<A: DeserializeOwned>(
     let mut init = RequestInit::new();
     init.with_method(Method::Post)
         .with_body(Some(JsValue::from_str(&to_text(question)?)));
-    let request = Request::new_with_init(&url(path), &init)?;
+    let mut request = Request::new_with_init(&url(path), &init)?;
+    name_caller(&mut request)?;
     let mut response = stub.fetch_with_request(request).await?;
     let body = response.bytes().await?;
     if response.status_code() != 200 {
@@ -45,6 +50,31 @@ pub(crate) async fn call<A: DeserializeOwned>(
 /// Where an object's end point is; the host is a formality.
 pub(crate) fn url(path: &str) -> String {
     format!("https://object{path}")
+}
+
+/// Tells the object on whose behalf it is asked.
+pub(crate) fn name_caller(request: &mut Request) -> Result<()> {
+    match scope::current() {
+        Some(ray) => request.headers_mut()?.set(scope::HEADER, ray.as_str()),
+        None => Ok(()),
+    }
+}
+
+/// Answers as an object, on behalf of the request that made somebody ask. Why it failed stands in
+/// the log.
+pub(crate) async fn serve(
+    what: &str,
+    ray: Option<Ray>,
+    answer: impl Future<Output = Result<Response>>,
+) -> Result<Response> {
+    let answered = async {
+        let answered = answer.await;
+        if let Err(error) = &answered {
+            log::failed(what, error);
+        }
+        answered.or_else(|_| Response::error("failed", 500))
+    };
+    Scope::new(ray, answered).await
 }
 
 /// An object's answer.

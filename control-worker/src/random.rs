@@ -8,8 +8,3 @@ pub(crate) fn bytes<const N: usize>() -> Result<[u8; N]> {
     getrandom::fill(&mut bytes).map_err(|error| Error::RustError(error.to_string()))?;
     Ok(bytes)
 }
-
-/// An id that is unlike any other: 32 lowercase hexadecimal digits.
-pub(crate) fn id() -> Result<String> {
-    Ok(format!("{:032x}", u128::from_be_bytes(bytes()?)))
-}

@@ -81,6 +81,7 @@ async fn link(env: &Env, node: &NodeName, request: &Request) -> Result<Response,
     let open = async {
         let mut forwarded = Request::new(&object::url("/link"), Method::Get)?;
         forwarded.headers_mut()?.set("upgrade", "websocket")?;
+        object::name_caller(&mut forwarded)?;
         let object = object::relay_node(env, node)?;
         object.fetch_with_request(forwarded).await
     };

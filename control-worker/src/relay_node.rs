@@ -15,7 +15,7 @@ use worker::{
     durable_object,
 };
 
-use crate::{clock, log, object, random, settings};
+use crate::{clock, log, object, random, scope, settings};
 
 /// The object of one relay node, which is its name.
 #[durable_object]
@@ -36,11 +36,8 @@ impl DurableObject for RelayNode {
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
-        let answered = self.answer(&mut request).await;
-        if let Err(error) = &answered {
-            log::failed("a relay node's object", error);
-        }
-        answered.or_else(|_| Response::error("failed", 500))
+        let ray = scope::of_caller(request.headers());
+        object::serve("a relay node's object", ray, self.answer(&mut request)).await
     }
 
     async fn alarm(&self) -> Result<Response> {

@@ -1,8 +1,10 @@
 //! What the operator configured: variables and secrets of `wrangler.toml`.
 
+use control_core::cors::Origins;
 use control_core::destination::DestinationPolicy;
 use control_core::failure::Failure;
 use control_core::keys::Keyring;
+use control_core::rate::DEFAULT_REQUESTS_PER_MINUTE;
 use shared::limits::{DEFAULT_MAX_INPUTS_PER_ACCOUNT, DEFAULT_MAX_OUTPUTS_PER_INPUT};
 use worker::Env;
 
@@ -14,6 +16,27 @@ pub(crate) fn keyring(env: &Env) -> Result<Keyring, Failure> {
     let text = secret.map_err(log::internal("reading the secret KEY_ENCRYPTION_KEYS"))?;
     Keyring::parse(&text.to_string())
         .map_err(log::internal("reading the secret KEY_ENCRYPTION_KEYS"))
+}
+
+/// What the operator makes accounts with, if anything: the secret `BOOTSTRAP_TOKEN`.
+pub(crate) fn bootstrap_token(env: &Env) -> Option<String> {
+    env.secret("BOOTSTRAP_TOKEN")
+        .ok()
+        .map(|secret| secret.to_string())
+}
+
+/// Requests that a token may make in a minute: the variable `RATE_LIMIT_PER_MINUTE`, of which 0
+/// means no limit. What is no number leaves the limit where it was.
+pub(crate) fn requests_per_minute(env: &Env) -> Option<u32> {
+    let text = env.var("RATE_LIMIT_PER_MINUTE").ok();
+    let number = text.and_then(|text| text.to_string().trim().parse().ok());
+    Some(number.unwrap_or(DEFAULT_REQUESTS_PER_MINUTE)).filter(|number| *number > 0)
+}
+
+/// Origins whose pages may ask: the variable `DASHBOARD_ORIGINS`.
+pub(crate) fn origins(env: &Env) -> Origins {
+    let list = env.var("DASHBOARD_ORIGINS").ok();
+    Origins::parse(&list.map(|list| list.to_string()).unwrap_or_default())
 }
 
 /// Where encoders publish, as the API shows it: the variable `INGEST_RTMPS_URL`.

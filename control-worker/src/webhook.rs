@@ -9,7 +9,7 @@ use worker::{
 };
 
 use crate::object_sql::{self, Rows};
-use crate::{clock, log, object};
+use crate::{clock, object, scope};
 
 /// The object of one account, which is its name.
 #[durable_object]
@@ -23,11 +23,8 @@ impl DurableObject for Webhook {
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
-        let answered = self.answer(&mut request).await;
-        if let Err(error) = &answered {
-            log::failed("an account's object", error);
-        }
-        answered.or_else(|_| Response::error("failed", 500))
+        let ray = scope::of_caller(request.headers());
+        object::serve("an account's object", ray, self.answer(&mut request)).await
     }
 
     async fn alarm(&self) -> Result<Response> {

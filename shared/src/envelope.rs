@@ -130,6 +130,8 @@ pub mod code {
     pub const INVALID_TOKEN: u16 = 9109;
     /// A token that is good, but not for this account or this use (403).
     pub const FORBIDDEN: u16 = 10000;
+    /// As a message: the token that was sent is good (200).
+    pub const TOKEN_IS_GOOD: u16 = 10000;
     /// No such live input or output (404).
     pub const NOT_FOUND: u16 = 10003;
     /// A body that cannot be read, or a field with a value that it may not have (400).
@@ -144,6 +146,8 @@ pub mod code {
     pub const LIMIT_REACHED: u16 = 10011;
     /// A path that exists, but not for this method (405).
     pub const METHOD_NOT_ALLOWED: u16 = 10405;
+    /// As many requests as a minute may have (429).
+    pub const RATE_LIMITED: u16 = 10429;
     /// We failed (500).
     pub const INTERNAL: u16 = 10500;
     /// We cannot answer now: try again (503).

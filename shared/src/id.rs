@@ -70,6 +70,10 @@ hex_id! {
     OutputUid
 }
 hex_id! {
+    /// A token, by the id that the API shows: it stays when the token gets another secret.
+    TokenTag
+}
+hex_id! {
     /// One run of a relay node's process.
     Instance
 }

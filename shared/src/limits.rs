@@ -36,6 +36,25 @@ pub const MAX_OUTPUT_URL_BYTES: usize = 2048;
 /// 200); RTMP itself allows 65 535.
 pub const MAX_OUTPUT_KEY_BYTES: usize = 1024;
 
+/// API tokens that an account may have: one for each server and person that asks, many times over.
+pub const MAX_TOKENS_PER_ACCOUNT: u32 = 500;
+
+/// Bytes of a token's name, or an account's: it labels a line of a list.
+pub const MAX_NAME_BYTES: usize = 256;
+
+/// Policies of a token. One says all that there is to say; more are for those who keep allowing
+/// and denying apart.
+pub const MAX_POLICIES_PER_TOKEN: usize = 16;
+
+/// Permission groups of a policy: there are fewer, and none needs to be named twice.
+pub const MAX_GROUPS_PER_POLICY: usize = 16;
+
+/// Items of one page of a list, unless the request says otherwise.
+pub const DEFAULT_ITEMS_PER_PAGE: u32 = 20;
+
+/// The most items of one page that a request may ask for.
+pub const MAX_ITEMS_PER_PAGE: u32 = 100;
+
 /// Bytes of one frame on the link. A snapshot with 50 outputs, each URL and key at its bound and
 /// JSON-escaped twofold, stays below 350 kB; Workers accept at most 1 MiB.
 pub const MAX_LINK_FRAME_BYTES: usize = 1024 * 1024;

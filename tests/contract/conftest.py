@@ -9,8 +9,11 @@ TOKENS = 40
 
 
 @pytest.fixture(scope="session")
-def world(account, add_token):
-    return api.World([add_token(account) for _ in range(TOKENS)])
+def world(account, add_token, sql):
+    tokens = [add_token(account) for _ in range(TOKENS)]
+    add_token(account)
+    [row] = sql("SELECT tag FROM tokens ORDER BY rowid DESC LIMIT 1")
+    return api.World(tokens, row["tag"], sql)
 
 
 @pytest.fixture(scope="session")

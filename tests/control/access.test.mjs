@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
-import { assertRefused, hexId, PERMISSIONS, ROOT, startControl } from "./support.mjs";
+import { assertRefused, expectResult, hexId, PERMISSIONS, ROOT, startControl } from "./support.mjs";
 
 const END_POINTS = JSON.parse(
   readFileSync(`${ROOT}/control-worker/core/src/route/end_points.json`, "utf8"),
@@ -18,13 +18,24 @@ const BODIES = {
   },
 };
 
+const POLICIES = (account) => [
+  {
+    effect: "allow",
+    resources: { [`com.cloudflare.api.account.${account}`]: "*" },
+    permission_groups: [{ id: "de21485a24744b76a004aa153898f7fe" }],
+  },
+];
+
 let control, other, ids, tokens;
 before(async () => {
   control = await startControl();
   other = await control.addAccount();
   const input = await control.createInput();
   const output = await control.createOutput(input.uid);
-  ids = { account: control.account, input: input.uid, output: output.uid, node: "fra-1" };
+  const body = { name: "t", policies: POLICIES(control.account) };
+  const path = `/client/v4/accounts/${control.account}/tokens`;
+  const token = expectResult(await control.ask("POST", path, { body }));
+  ids = { account: control.account, input: input.uid, output: output.uid, node: "fra-1", token: token.id };
   tokens = { stranger: await control.addToken({ account: other }) };
   for (const name of Object.keys(PERMISSIONS)) {
     const permissions = Object.keys(PERMISSIONS).filter((one) => !grants(one, name));
@@ -61,9 +72,21 @@ for (const [method, template, who] of END_POINTS) {
     const refusal = (name, token, status, code) =>
       t.test(name, () => refused(method, template, token, status, code));
     await refusal("no credentials", null, 400, 9106);
+    if (who === "operator") {
+      await refusal("an unknown secret", "x".repeat(40), 403, 10000);
+      await refusal("an account's token", control.token, 403, 10000);
+      await refusal("a relay node's token", control.relayToken, 403, 10000);
+      return;
+    }
     await refusal("an unknown token", "x".repeat(40), 403, 9109);
     if (who === "relay") {
       await refusal("an account's token", control.token, 403, 10000);
+      return;
+    }
+    if (who === "holder") {
+      await refusal("a relay node's token", control.relayToken, 403, 10000);
+      if (!template.includes(":account")) return;
+      await refusal("another account's token", tokens.stranger, 403, 10000);
       return;
     }
     await refusal("another account's token", tokens.stranger, 403, 10000);

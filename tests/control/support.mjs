@@ -25,8 +25,11 @@ export const PERMISSIONS = {
 export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const TEMPORARY = tmpdir();
 
-/** Starts a control plane with one account, its API token and a relay token. */
-export async function startControl(vars = {}, secrets = {}) {
+/**
+ * Starts a control plane with one account, its API token and a relay token. A test asks more often
+ * in a minute than anybody may, so there is no limit unless `vars` say so.
+ */
+export async function startControl(vars = {}, secrets = {}, configPath = "wrangler.toml") {
   // Where the runtime keeps its state: a folder of its own, so that a test can search it.
   const state = mkdtempSync(join(TEMPORARY, "stream-connect-control-"));
   process.env.TMPDIR = state;
@@ -34,10 +37,10 @@ export async function startControl(vars = {}, secrets = {}) {
     root: ROOT,
     workers: [
       {
-        configPath: "wrangler.toml",
-        prebuiltWorkerDir: "control-worker/build",
+        configPath,
+        prebuiltWorkerDir: join(ROOT, "control-worker/build"),
         // Destinations are on this machine, where any are dialled.
-        vars: { OUTPUT_NETWORKS: "127.0.0.0/8,::1/128", ...vars },
+        vars: { OUTPUT_NETWORKS: "127.0.0.0/8,::1/128", RATE_LIMIT_PER_MINUTE: "0", ...vars },
         secrets: {
           KEY_ENCRYPTION_KEYS: `1:${randomBytes(32).toString("hex")}`,
           ...secrets,
@@ -80,7 +83,7 @@ class Control {
   async addToken({ account, permissions = Object.keys(PERMISSIONS) }) {
     const token = `sct_${randomBytes(32).toString("hex")}`;
     await this.sql(
-      "INSERT INTO tokens (id, hash, account_id, kind, name, created, permissions) VALUES (?, ?, ?, ?, 'test', 0, ?)",
+      "INSERT INTO tokens (id, tag, hash, account_id, kind, name, created, permissions) VALUES (?1, ?1, ?2, ?3, ?4, 'test', 0, ?5)",
       hexId(),
       hashed(token),
       account,
@@ -103,6 +106,37 @@ class Control {
     });
   }
 
+  /** When a look-up of a token will be forgotten, in milliseconds: read from the runtime's files. */
+  rememberedUntil(token) {
+    const read = "SELECT expiration FROM _mf_entries WHERE key = ?";
+    return this.#remembered((entries) => entries.prepare(read).get(cacheKey(token)).expiration);
+  }
+
+  /** Moves that time, as if it came sooner. */
+  rememberUntil(token, time) {
+    const move = "UPDATE _mf_entries SET expiration = ? WHERE key = ?";
+    this.#remembered((entries) => entries.prepare(move).run(Math.floor(time), cacheKey(token)));
+  }
+
+  /** Uses the runtime's file of all look-ups. */
+  #remembered(use) {
+    const file = this.databases().find((path) => /\/kv\/.*KVNamespace/.test(path));
+    assert.ok(file, "the namespace has a file");
+    const database = new DatabaseSync(file);
+    try {
+      return use(database);
+    } finally {
+      database.close();
+    }
+  }
+
+  /** Forgets every look-up, as a minute does. */
+  async remembersNothing() {
+    const { TOKENS } = await this.worker.getEnv();
+    const { keys } = await TOKENS.list();
+    await Promise.all(keys.map(({ name }) => TOKENS.delete(name)));
+  }
+
   async sql(statement, ...values) {
     return (await this.db.prepare(statement).bind(...values).all()).results;
   }
@@ -119,7 +153,9 @@ class Control {
     );
     const outputs = await this.sql("SELECT * FROM outputs ORDER BY uid");
     const keys = await this.sql("SELECT * FROM idempotency_keys ORDER BY account_id, key");
-    return JSON.stringify({ inputs, outputs, keys });
+    const accounts = await this.sql("SELECT * FROM accounts ORDER BY id");
+    const tokens = await this.sql("SELECT * FROM tokens ORDER BY id");
+    return JSON.stringify({ inputs, outputs, keys, accounts, tokens });
   }
 
   /** Sends a request as curl would: no JSON content type. */
@@ -346,6 +382,11 @@ export function secret() {
 /** What the database keeps of a token. */
 export function hashed(token) {
   return createHash("sha256").update(token).digest("hex");
+}
+
+/** Where a token's look-up is remembered. */
+function cacheKey(token) {
+  return `token:${hashed(token)}`;
 }
 
 function files(folder) {

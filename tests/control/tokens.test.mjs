@@ -40,6 +40,27 @@ test("a revoked token can at most read lists", async (t) => {
   assert.equal(await control.rows(), before);
 });
 
+test("a look-up is remembered for a minute, and not longer", async () => {
+  const token = await control.addToken({ account: control.account });
+  const asked = Date.now();
+  assert.equal((await control.api("GET", "/live_inputs", { token })).status, 200);
+  await control.remembers(token);
+  const until = await control.rememberedUntil(token);
+  assert.ok(until > asked + 58_000, `${until - asked} ms`);
+  assert.ok(until <= Date.now() + 60_000, `${until - asked} ms`);
+  await control.revoke(token);
+  assert.equal((await control.api("GET", "/live_inputs", { token })).status, 200);
+  // To ask again is not to remember for longer.
+  assert.equal(await control.rememberedUntil(token), until);
+
+  await control.rememberUntil(token, Date.now() + 5_000);
+  assert.equal((await control.api("GET", "/live_inputs", { token })).status, 200);
+  await control.rememberUntil(token, Date.now() - 1);
+  const answer = await control.api("GET", "/live_inputs", { token });
+  assert.equal(answer.status, 403, answer.text);
+  assert.equal(answer.json.errors[0].code, 9109);
+});
+
 test("a token revoked before its first use is unknown", async () => {
   const token = await control.addToken({ account: control.account });
   await control.revoke(token);

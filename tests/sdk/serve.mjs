@@ -4,13 +4,18 @@
 // CLOUDFLARE_API_TOKEN, and at STREAM_CONNECT_OPERATOR what only an operator can do.
 
 import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { createServer } from "node:http";
 import { once } from "node:events";
 import { text } from "node:stream/consumers";
 import { startControl } from "../control/support.mjs";
 
-// A run against the description makes many.
-const control = await startControl({ MAX_INPUTS_PER_ACCOUNT: "10000" });
+// A run against the description makes many, and asks more often than one client may.
+const bootstrap = `sco_${randomBytes(32).toString("hex")}`;
+const control = await startControl(
+  { MAX_INPUTS_PER_ACCOUNT: "10000", RATE_LIMIT_PER_MINUTE: "400" },
+  { BOOTSTRAP_TOKEN: bootstrap },
+);
 const operator = await serveOperator(control);
 const otherAccount = await control.addAccount();
 try {
@@ -22,6 +27,7 @@ try {
       CLOUDFLARE_BASE_URL: new URL("/client/v4", control.url).href,
       CLOUDFLARE_API_TOKEN: control.token,
       STREAM_CONNECT_ACCOUNT: control.account,
+      STREAM_CONNECT_BOOTSTRAP: bootstrap,
       STREAM_CONNECT_OTHER_ACCOUNT: otherAccount,
       STREAM_CONNECT_OPERATOR: `http://127.0.0.1:${operator.address().port}`,
     },

@@ -96,8 +96,8 @@ fn insert_token(id: &str, token: &Secret, account: Option<&str>, name: &str) -> 
     let account = account.map_or_else(|| "NULL".to_owned(), sql_quoted);
     format!(
         "INSERT OR IGNORE INTO tokens \
-         (id, hash, account_id, kind, name, created, modified, permissions) \
-         VALUES ('{id}', '{}', {account}, '{kind}', {}, {now}, {now}, {permissions});",
+         (id, tag, hash, account_id, kind, name, created, modified, permissions) \
+         VALUES ('{id}', '{id}', '{}', {account}, '{kind}', {}, {now}, {now}, {permissions});",
         token.hash(),
         sql_quoted(name),
         now = now_micros()

@@ -153,7 +153,8 @@ pub enum TokenKind {
 }
 
 /// Decides whether the token that was found (none: unknown or taken away) may do what the route
-/// asks for. Not for [`Access::Anybody`], which needs no token.
+/// asks for. Not for [`Access::Anybody`], which needs no token, nor for [`Access::Operator`], who
+/// has none: see [`authorize_operator`].
 ///
 /// # Errors
 ///
@@ -163,7 +164,7 @@ pub fn authorize(
     token: Option<TokenRecord>,
     access: Access,
     now: Timestamp,
-) -> Result<TokenId, Failure> {
+) -> Result<TokenRecord, Failure> {
     let token = token.ok_or_else(Failure::invalid_token)?;
     if token.not_before.is_some_and(|time| now < time) {
         return Err(Failure::token_not_yet_valid());
@@ -180,20 +181,45 @@ pub fn authorize(
                 return Err(Failure::lacks_permission(permission));
             }
         }
+        Access::Holder(account) => {
+            let its_account = account.is_none() || token.account == account;
+            if token.kind != TokenKind::Api || !its_account {
+                return Err(Failure::forbidden());
+            }
+        }
         Access::Anybody => {}
+        Access::Operator => return Err(Failure::forbidden()),
         Access::Relay if token.kind == TokenKind::Relay => {}
         Access::Relay => return Err(Failure::forbidden()),
     }
-    Ok(token.id)
+    Ok(token)
+}
+
+/// Decides whether what was sent is the operator's bootstrap secret, of which `configured` is the
+/// setting, if there is one.
+///
+/// # Errors
+///
+/// 403/10000 where it is not, or where none is configured that has the form of a token: a short one
+/// could be guessed.
+pub fn authorize_operator(sent: &Secret, configured: Option<&str>) -> Result<(), Failure> {
+    let configured = configured.map(str::trim).filter(|text| is_token(text));
+    let configured = configured.ok_or_else(Failure::no_bootstrap)?;
+    if *sent != Secret::new(configured) {
+        return Err(Failure::forbidden());
+    }
+    Ok(())
 }
 
 fn bearer_token(value: &str) -> Option<Secret> {
     let (scheme, token) = value.trim().split_once(' ')?;
     let token = token.trim_start();
-    let well_formed = scheme.eq_ignore_ascii_case("bearer")
-        && (MIN_TOKEN_BYTES..=MAX_TOKEN_BYTES).contains(&token.len())
-        && token.bytes().all(is_token_byte);
+    let well_formed = scheme.eq_ignore_ascii_case("bearer") && is_token(token);
     well_formed.then(|| Secret::new(token))
+}
+
+fn is_token(text: &str) -> bool {
+    (MIN_TOKEN_BYTES..=MAX_TOKEN_BYTES).contains(&text.len()) && text.bytes().all(is_token_byte)
 }
 
 fn is_token_byte(byte: u8) -> bool {
@@ -351,7 +377,7 @@ mod tests {
 
     fn outcome(token: Option<&TokenRecord>, access: Access) -> String {
         match authorize(token.cloned(), access, Timestamp::from_micros(NOW)) {
-            Ok(id) => id.0,
+            Ok(token) => token.id.0,
             Err(failure) => failure.to_string(),
         }
     }
@@ -377,6 +403,7 @@ mod tests {
             account: None,
             ..api.clone()
         };
+        let without_rights = token(mine);
         let account = |account| Access::Account(account, Permission::StreamRead);
         for (token, access, expected) in [
             (None, account(mine), "403/9109"),
@@ -388,8 +415,28 @@ mod tests {
             (Some(&relay), Access::Relay, "t"),
             (Some(&relay), account(mine), "403/10000"),
             (Some(&damaged), account(mine), "403/10000"),
+            (Some(&without_rights), Access::Holder(None), "t"),
+            (Some(&without_rights), Access::Holder(Some(mine)), "t"),
+            (Some(&api), Access::Holder(Some(other)), "403/10000"),
+            (Some(&relay), Access::Holder(None), "403/10000"),
+            (Some(&api), Access::Operator, "403/10000"),
         ] {
             assert_eq!(outcome(token, access), expected, "{token:?}");
+        }
+    }
+
+    #[test]
+    fn the_operator_has_one_secret() {
+        let sent = Secret::new(TOKEN);
+        for (configured, expected) in [
+            (Some(TOKEN), None),
+            (Some(&*format!("{TOKEN}\n")), None),
+            (Some(&*TOKEN.to_lowercase()), Some(Failure::forbidden())),
+            (None, Some(Failure::no_bootstrap())),
+            (Some(""), Some(Failure::no_bootstrap())),
+            (TOKEN.get(..39), Some(Failure::no_bootstrap())),
+        ] {
+            assert_eq!(authorize_operator(&sent, configured).err(), expected);
         }
     }
 

@@ -96,6 +96,63 @@ impl Failure {
         )
     }
 
+    /// No such token in this account.
+    pub fn no_such_token() -> Self {
+        Self::new(
+            404,
+            Notice::new(
+                code::NOT_FOUND,
+                "This account has no such token: check its id against the list of tokens.",
+            ),
+        )
+    }
+
+    /// A parameter of the query has a value that it may not have; `form` says what it must be.
+    pub fn query(name: &str, form: &str) -> Self {
+        Self::field(
+            format!("/{name}"),
+            format!("The parameter {name} must be {form}."),
+        )
+    }
+
+    /// The account has as many tokens as it may.
+    pub fn too_many_tokens(limit: u32) -> Self {
+        Self::new(
+            403,
+            Notice::new(
+                code::LIMIT_REACHED,
+                format!(
+                    "This account has {limit} tokens, as many as it may: delete one, then try \
+                     again."
+                ),
+            ),
+        )
+    }
+
+    /// A token wants to end its own right to manage tokens, which could be the last.
+    pub fn own_token() -> Self {
+        Self::new(
+            403,
+            Notice::new(
+                code::FORBIDDEN,
+                "A token can neither delete itself nor end its own right to manage tokens: use \
+                 another token for that.",
+            ),
+        )
+    }
+
+    /// No account can be made here by the API.
+    pub fn no_bootstrap() -> Self {
+        Self::new(
+            403,
+            Notice::new(
+                code::FORBIDDEN,
+                "This control plane makes no accounts by its API: its operator has not set the \
+                 secret BOOTSTRAP_TOKEN to 40 to 80 letters, digits, - and _.",
+            ),
+        )
+    }
+
     /// The account has as many live inputs as it may.
     pub fn too_many_inputs(limit: u32) -> Self {
         Self::new(
@@ -204,6 +261,19 @@ impl Failure {
         )
     }
 
+    /// As many requests came in this minute as may. When the next one may come stands in the
+    /// headers of [`Allowance`](crate::rate::Allowance).
+    pub fn too_many_requests() -> Self {
+        Self::new(
+            429,
+            Notice::new(
+                code::RATE_LIMITED,
+                "Please wait and consider throttling your request speed: the headers say how many \
+                 requests a minute holds, and when the next one begins.",
+            ),
+        )
+    }
+
     /// The path opens a WebSocket, and the request does not ask for one.
     pub fn upgrade_required() -> Self {
         Self::new(
@@ -261,6 +331,11 @@ impl Failure {
     /// The error that the envelope carries.
     pub fn notice(&self) -> &Notice {
         &self.notice
+    }
+
+    /// The methods that the path has, where the request's is none of them.
+    pub fn allowed_methods(&self) -> Option<&'static str> {
+        self.allow
     }
 
     /// Headers that go with the status, names in lower case.
@@ -346,6 +421,11 @@ mod tests {
             Failure::method_not_allowed("GET"),
             Failure::no_such_input(),
             Failure::no_such_output(),
+            Failure::no_such_token(),
+            Failure::query("page", "a whole number"),
+            Failure::too_many_tokens(1),
+            Failure::own_token(),
+            Failure::no_bootstrap(),
             Failure::too_many_inputs(1),
             Failure::too_many_outputs(1),
             Failure::idempotency_key_taken(),
@@ -355,6 +435,7 @@ mod tests {
             Failure::token_not_yet_valid(),
             Failure::lacks_permission(Permission::StreamWrite),
             Failure::forbidden(),
+            Failure::too_many_requests(),
             Failure::upgrade_required(),
             Failure::internal(),
             Failure::unavailable(),

@@ -8,9 +8,11 @@
 //! of it all ([`webhook`]), and what the client reads ([`answer`], [`failure`], [`openapi`]). Time,
 //! randomness and all effects come from the caller.
 
+pub mod account;
 pub mod answer;
 pub mod auth;
 pub mod change;
+pub mod cors;
 pub mod destination;
 pub mod failure;
 pub mod idempotency;
@@ -19,9 +21,13 @@ pub mod live_input;
 pub mod node_link;
 pub mod openapi;
 pub mod permission;
+pub mod policy;
+pub mod rate;
+pub mod ray;
 pub mod relay_request;
 pub mod request;
 pub mod route;
 pub mod snapshot;
 pub mod sql;
+pub mod token;
 pub mod webhook;

@@ -2,8 +2,11 @@
 
 use std::fmt;
 
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Value, json};
 
+use crate::request::Query;
 use crate::sql::whole;
 
 /// A permission that a token can have.
@@ -58,6 +61,34 @@ impl Permission {
         }
     }
 
+    /// The one with this id.
+    pub fn from_id(id: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.id() == id)
+    }
+
+    /// Whether `name` and `scope` of a query, where they are there, name it.
+    pub fn is_named(self, query: &Query) -> bool {
+        // Cloudflare's page tells people to encode the name, and its clients encode it once more.
+        let name = query.get("name").map(|name| name.replace("%20", " "));
+        name.is_none_or(|name| name == self.name())
+            && query.get("scope").is_none_or(|scope| scope == SCOPE)
+    }
+
+    /// As the list of permission groups shows it.
+    pub fn shown(self) -> Value {
+        let category = match self {
+            Self::StreamRead | Self::StreamWrite => "media",
+            _ => "account_and_billing",
+        };
+        json!({
+            "id": self.id(),
+            "name": self.name(),
+            "scopes": [SCOPE],
+            "category": category,
+            "is_selectable": true,
+        })
+    }
+
     /// The permissions of which any one will do: who may write may read.
     pub fn granted_by(self) -> Permissions {
         let wider = match self {
@@ -88,6 +119,9 @@ impl fmt::Display for Permission {
     }
 }
 
+/// What all permissions are for: one account.
+const SCOPE: &str = "com.cloudflare.api.account";
+
 /// A set of permissions; in the database a number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Permissions(u32);
@@ -103,9 +137,35 @@ impl Permissions {
         self.0 & permission.granted_by().0 != 0
     }
 
+    /// Those of the set.
+    pub fn iter(self) -> impl Iterator<Item = Permission> {
+        let all = Permission::ALL.into_iter();
+        all.filter(move |one| self.0 & one.bit() != 0)
+    }
+
+    /// Those of the set that are not in the other.
+    #[must_use]
+    pub fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// The set as the database holds it.
     pub fn bits(self) -> u32 {
         self.0
+    }
+}
+
+/// By its id.
+impl Serialize for Permission {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.id())
+    }
+}
+
+impl<'de> Deserialize<'de> for Permission {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let id = String::deserialize(deserializer)?;
+        Self::from_id(&id).ok_or_else(|| D::Error::custom("no such permission group"))
     }
 }
 
@@ -128,7 +188,7 @@ impl Serialize for Permissions {
 impl<'de> Deserialize<'de> for Permissions {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let bits = u32::try_from(whole(deserializer)?);
-        bits.map(Self).map_err(serde::de::Error::custom)
+        bits.map(Self).map_err(D::Error::custom)
     }
 }
 

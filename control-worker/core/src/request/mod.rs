@@ -8,7 +8,9 @@
 
 mod inputs;
 mod outputs;
+mod page;
 mod query;
+mod tokens;
 
 use std::fmt;
 
@@ -20,7 +22,9 @@ use shared::limits::{MAX_BODY_BYTES, MAX_META_BYTES};
 
 pub use self::inputs::{InputUpdate, KeyRotation, NewInput, SettingsUpdate};
 pub use self::outputs::{NewOutput, OutputUpdate};
+pub use self::page::{Page, Query};
 pub use self::query::{Cursor, InputQuery, PageStart};
+pub use self::tokens::{NewToken, TokenPage, TokenUpdate, account_name};
 use crate::failure::Failure;
 
 /// The fields of a body, each as its JSON text.

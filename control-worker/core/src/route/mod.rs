@@ -1,19 +1,25 @@
 //! Which request means what.
 
+mod accounts;
 mod relay;
 mod stream;
+mod tokens;
 
 use shared::id::{AccountId, InputUid};
 use shared::link::PUBLISH_PATH;
 
+pub use self::accounts::AccountsRoute;
 pub use self::relay::RelayRoute;
 pub use self::stream::StreamRoute;
+pub use self::tokens::TokenRoute;
 use crate::failure::Failure;
 use crate::permission::Permission;
 
 /// What a request asks for, by its method and path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route {
+    /// `/accounts`
+    Accounts(AccountsRoute),
     /// `GET /health`
     Health,
     /// `GET /:input/lifecycle`
@@ -32,6 +38,15 @@ pub enum Route {
         /// What follows it.
         route: StreamRoute,
     },
+    /// `/accounts/:account/tokens/…`
+    Tokens {
+        /// The account in the path.
+        account: AccountId,
+        /// What follows it.
+        route: TokenRoute,
+    },
+    /// `GET /user/tokens/verify`, which tools ask to find out whether a token works.
+    VerifyAnyToken,
 }
 
 impl Route {
@@ -40,9 +55,9 @@ impl Route {
     /// # Errors
     ///
     /// 404/7003 where nothing is served, an account id that cannot be one included (Cloudflare's
-    /// gateway knows accounts, and answers so); 404/10003 for the uid of an input or output that
-    /// cannot be one (its Stream service alone knows those, and finds nothing); 405/10405 for
-    /// another method.
+    /// gateway knows accounts, and answers so); 404/10003 for the id of an input, output or token
+    /// that cannot be one (its services alone know those, and find nothing); 405/10405 for another
+    /// method.
     pub fn parse(method: &str, path: &str) -> Result<Self, Failure> {
         if path == "/health" {
             return match method {
@@ -72,16 +87,30 @@ impl Route {
                 (Some(_), _) => Err(Failure::method_not_allowed("GET")),
             };
         }
+        match rest {
+            "/accounts" => return AccountsRoute::parse(method).map(Self::Accounts),
+            "/user/tokens/verify" => {
+                return match method {
+                    "GET" => Ok(Self::VerifyAnyToken),
+                    _ => Err(Failure::method_not_allowed("GET")),
+                };
+            }
+            _ => {}
+        }
         let (account, rest) = rest
             .strip_prefix("/accounts/")
             .and_then(|rest| rest.split_once('/'))
             .ok_or_else(Failure::no_route)?;
         let account = account.parse().map_err(|_| Failure::no_route())?;
-        match rest.split_once('/') {
-            Some(("stream", rest)) => Ok(Self::Stream {
-                account,
-                route: StreamRoute::parse(method, rest)?,
-            }),
+        if let Some(rest) = rest.strip_prefix("stream/") {
+            let route = StreamRoute::parse(method, rest)?;
+            return Ok(Self::Stream { account, route });
+        }
+        match rest.split('/').collect::<Vec<_>>().as_slice() {
+            ["tokens", rest @ ..] => {
+                let route = TokenRoute::parse(method, rest)?;
+                Ok(Self::Tokens { account, route })
+            }
             _ => Err(Failure::no_route()),
         }
     }
@@ -89,9 +118,12 @@ impl Route {
     /// Who may take this route.
     pub fn access(&self) -> Access {
         match self {
+            Self::Accounts(AccountsRoute::CreateAccount) => Access::Operator,
             Self::Health | Self::Lifecycle { .. } | Self::OpenApi => Access::Anybody,
             Self::Relay(_) => Access::Relay,
             Self::Stream { account, route } => Access::Account(*account, route.permission()),
+            Self::Tokens { account, route } => route.access(*account),
+            Self::VerifyAnyToken => Access::Holder(None),
         }
     }
 }
@@ -103,6 +135,10 @@ pub enum Access {
     Account(AccountId, Permission),
     /// Anybody, without credentials.
     Anybody,
+    /// Any API token, of this account where there is one: what it asks is about itself.
+    Holder(Option<AccountId>),
+    /// The operator's bootstrap secret, which is no token.
+    Operator,
     /// A relay token.
     Relay,
 }

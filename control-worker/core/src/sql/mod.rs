@@ -3,10 +3,12 @@
 //! A [`Statement`] is text and parameters, nothing more: the caller runs a list of them as one
 //! D1 batch (one transaction) and gives the [`Results`] back to whoever built the list.
 
+#[macro_use]
+mod text;
 mod list;
 mod read;
 mod rows;
-mod text;
+mod token_text;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -19,8 +21,11 @@ use crate::permission::Permission;
 pub use self::list::{InputList, InputPage};
 pub use self::read::{InputRead, PublishCheck, Wanted, lifecycle, token_by_hash};
 pub use self::rows::{CountsRow, InputRow, LifecycleRow, ListedRow, OutputRow};
-pub(crate) use self::rows::{DiagnosisRow, GuardRow, integer as whole, micros, optional_micros};
+pub(crate) use self::rows::{
+    DiagnosisRow, GuardRow, boolean, integer as whole, micros, optional_micros, unsigned,
+};
 pub(crate) use self::text::*;
+pub(crate) use self::token_text::*;
 
 /// One statement with its parameters `?1`, `?2`, …
 #[derive(Clone, Debug, PartialEq, Eq)]

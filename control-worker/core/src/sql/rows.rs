@@ -237,7 +237,7 @@ pub(crate) mod optional_micros {
     }
 }
 
-fn boolean<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+pub(crate) fn boolean<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     match deserializer.deserialize_any(Integer)? {
         0 => Ok(false),
         1 => Ok(true),
@@ -248,7 +248,7 @@ fn boolean<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error>
     }
 }
 
-fn unsigned<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+pub(crate) fn unsigned<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     let number = integer(deserializer)?;
     u64::try_from(number)
         .map_err(|_| Error::invalid_value(Unexpected::Signed(number), &"a number from 0"))

@@ -38,8 +38,8 @@ impl Database {
         let database = Self { connection };
         database.add_account(account(), API_TOKEN);
         database.execute(&format!(
-            "INSERT INTO tokens (id, hash, kind, name, created)
-            VALUES ('{RELAY_TOKEN}', 'hash of relay', 'relay', '', 0)"
+            "INSERT INTO tokens (id, tag, hash, kind, name, created)
+            VALUES ('{RELAY_TOKEN}', '{RELAY_TOKEN}', 'hash of relay', 'relay', '', 0)"
         ));
         database
     }
@@ -47,8 +47,8 @@ impl Database {
     pub(crate) fn add_account(&self, account: AccountId, token: &str) {
         self.execute(&format!(
             "INSERT INTO accounts VALUES ('{account}', '', 0);
-            INSERT INTO tokens (id, hash, account_id, kind, name, created, permissions)
-            VALUES ('{token}', 'hash of {token}', '{account}', 'api', '', 0, {all})",
+            INSERT INTO tokens (id, tag, hash, account_id, kind, name, created, permissions)
+            VALUES ('{token}', '{token}', 'hash of {token}', '{account}', 'api', '', 0, {all})",
             all = Permissions::all().bits(),
         ));
     }

@@ -80,9 +80,14 @@ fn every_operation_names_the_failures_that_any_has() {
     for operation in operations() {
         let (label, statuses) = (operation.label(), operation.statuses());
         let public = operation.who() == "anybody";
-        for status in ["400", "403", "404", "500", "503"] {
+        for status in ["400", "403", "429", "500", "503"] {
             assert!(public || statuses.contains(status), "{label} {status}");
         }
+        let names_something = operation.path.contains('{');
+        assert!(
+            public || names_something == statuses.contains("404"),
+            "{label} 404"
+        );
         let has_body = operation.described.get("requestBody").is_some();
         assert_eq!(has_body, statuses.contains("413"), "{label} 413");
     }

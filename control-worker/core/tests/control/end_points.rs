@@ -48,6 +48,8 @@ fn each_is_served_to_whom_it_is_for() {
                 permission.name()
             }
             Access::Anybody => "anybody",
+            Access::Holder(_) => "holder",
+            Access::Operator => "operator",
             Access::Relay => "relay",
         };
         assert_eq!(access, who, "{method} {template}");

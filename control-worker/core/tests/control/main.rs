@@ -21,4 +21,6 @@ mod node_link;
 #[cfg(test)]
 mod rotation;
 #[cfg(test)]
+mod tokens;
+#[cfg(test)]
 mod webhook;

@@ -1,0 +1,158 @@
+//! `/tokens`: what the API does with tokens.
+
+use control_core::auth::TokenRecord;
+use control_core::failure::Failure;
+use control_core::permission::Permission;
+use control_core::request::{NewToken, Query, TokenPage, TokenUpdate};
+use control_core::route::TokenRoute;
+use control_core::sql::Results as _;
+use control_core::token::{self, TokenChange, TokenRequest, TokenRow};
+use serde_json::Value;
+use shared::envelope::{Envelope, Notice, code};
+use shared::id::TokenTag;
+use worker::{Env, Request, Response};
+
+use crate::{Caller, answer, body, clock, d1, log, random};
+
+/// Answers a request about the tokens of an account.
+pub(crate) async fn serve(
+    caller: &Caller<'_>,
+    route: TokenRoute,
+    request: &mut Request,
+) -> Result<Response, Failure> {
+    let asked = TokenRequest {
+        token: caller.token.clone(),
+        account: caller.account,
+        now: clock::now(),
+    };
+    let tokens = Tokens {
+        env: caller.env,
+        asked,
+    };
+    match route {
+        TokenRoute::CreateToken => tokens.create(request).await,
+        TokenRoute::DeleteToken { token } => tokens.delete(token).await,
+        TokenRoute::ListTokens => tokens.list(request).await,
+        TokenRoute::PermissionGroups => groups(request),
+        TokenRoute::RollToken { token } => tokens.roll(token).await,
+        TokenRoute::TokenDetails { token } => tokens.details(token).await,
+        TokenRoute::UpdateToken { token } => tokens.update(token, request).await,
+        TokenRoute::VerifyToken => tokens.verify().await,
+    }
+}
+
+/// `GET /user/tokens/verify`: as `…/tokens/verify`, of whichever account the token is.
+pub(crate) async fn verify(env: &Env, token: TokenRecord) -> Result<Response, Failure> {
+    let asked = TokenRequest {
+        token: token.id,
+        account: token.account.ok_or_else(Failure::forbidden)?,
+        now: clock::now(),
+    };
+    Tokens { env, asked }.verify().await
+}
+
+struct Tokens<'a> {
+    env: &'a Env,
+    asked: TokenRequest,
+}
+
+impl Tokens<'_> {
+    async fn create(&self, request: &mut Request) -> Result<Response, Failure> {
+        let TokenRequest { account, now, .. } = self.asked;
+        let body = NewToken::parse(&body::read(request).await?, account, now)?;
+        let (tag, secret) = draw()?;
+        let row = self.run(&self.asked.create(tag, &secret, &body)).await?;
+        answer::success(Some(row.shown_with(secret, account, now)?))
+    }
+
+    async fn update(&self, tag: TokenTag, request: &mut Request) -> Result<Response, Failure> {
+        let TokenRequest { account, now, .. } = self.asked;
+        let body = TokenUpdate::parse(&body::read(request).await?, account, now)?;
+        let row = self.run(&self.asked.update(tag, &body)).await?;
+        self.show(&row)
+    }
+
+    /// The answer is the new secret, and nothing else.
+    async fn roll(&self, tag: TokenTag) -> Result<Response, Failure> {
+        let (id, secret) = draw()?;
+        self.run(&self.asked.roll(tag, &secret, id)).await?;
+        answer::success(Some(secret.expose()))
+    }
+
+    async fn delete(&self, tag: TokenTag) -> Result<Response, Failure> {
+        self.run(&self.asked.delete(tag)).await?;
+        answer::success(Some(token::deleted(tag)))
+    }
+
+    async fn details(&self, tag: TokenTag) -> Result<Response, Failure> {
+        let row = self.run(&self.asked.details(tag)).await?;
+        self.show(&row)
+    }
+
+    async fn list(&self, request: &Request) -> Result<Response, Failure> {
+        let page = TokenPage::parse(&query(request)?)?;
+        let results = d1::batch(self.env, &self.asked.list(&page)).await;
+        let results = results.map_err(log::unavailable("listing tokens"))?;
+        let listed = self.asked.listed(&page, &results);
+        let (rows, info) = listed.map_err(log::internal("listing tokens"))??;
+        let TokenRequest { account, now, .. } = self.asked;
+        let shown: Result<Vec<_>, _> = rows.iter().map(|row| row.shown(account, now)).collect();
+        let mut envelope = Envelope::success(Some(shown?));
+        envelope.result_info = Some(info);
+        answer::json(&envelope)
+    }
+
+    /// Asks the database, whatever is remembered of the token: to know is what this is for.
+    async fn verify(&self) -> Result<Response, Failure> {
+        let results = d1::batch(self.env, &[self.asked.own()]).await;
+        let results = results.map_err(log::unavailable("verifying a token"))?;
+        let row: Option<TokenRow> = results
+            .first(0)
+            .map_err(log::internal("verifying a token"))?;
+        let row = row.ok_or_else(Failure::invalid_token)?;
+        let mut envelope = Envelope::success(Some(row.verified(self.asked.now)));
+        let good = "This API Token is valid and active";
+        envelope
+            .messages
+            .push(Notice::new(code::TOKEN_IS_GOOD, good));
+        answer::json(&envelope)
+    }
+
+    async fn run(&self, change: &TokenChange) -> Result<TokenRow, Failure> {
+        let results = d1::batch(self.env, change.batch()).await;
+        // A change that timed out may have been made: nobody must take it for undone.
+        let results = results.map_err(|error| {
+            log::failed("asking for a token", &error);
+            change.failed()
+        })?;
+        let outcome = change.outcome(&results);
+        outcome.map_err(log::internal("reading a token"))?
+    }
+
+    fn show(&self, row: &TokenRow) -> Result<Response, Failure> {
+        answer::success(Some(row.shown(self.asked.account, self.asked.now)?))
+    }
+}
+
+/// The permission groups that a token can have.
+fn groups(request: &Request) -> Result<Response, Failure> {
+    let query = query(request)?;
+    let groups = Permission::ALL.into_iter();
+    let groups: Value = groups
+        .filter(|one| one.is_named(&query))
+        .map(Permission::shown)
+        .collect();
+    answer::success(Some(groups))
+}
+
+fn query(request: &Request) -> Result<Query, Failure> {
+    let url = request.url().map_err(log::internal("reading a URL"))?;
+    Ok(Query::parse(url.query().unwrap_or_default()))
+}
+
+fn draw() -> Result<(TokenTag, shared::secret::Secret), Failure> {
+    let random = log::internal("drawing random bytes");
+    let drawn = || Ok((random::bytes()?, random::bytes()?));
+    let (tag, secret) = drawn().map_err(|error: worker::Error| random(error))?;
+    Ok((TokenTag::from_random(tag), token::secret(secret)))
+}
