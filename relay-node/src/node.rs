@@ -293,3 +293,41 @@ async fn apply(mut snapshots: mpsc::Receiver<Snapshot>, registry: Arc<Registry>)
         registry.apply(snapshot);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::config::Written;
+
+    /// A node with no input, on ports of its own.
+    async fn node() -> Node {
+        let folder = tempfile::tempdir().unwrap();
+        let inputs = folder.path().join("inputs.toml");
+        fs::write(&inputs, "").unwrap();
+        let any = "127.0.0.1:0".parse().unwrap();
+        let mut written = Written::default();
+        written.rtmp.listen = Some(config::Addresses(vec![any]));
+        written.admin.listen = Some(any);
+        let config = Config::complete(written, Some(inputs)).unwrap();
+        Node::start(SetUp::new(&config).unwrap()).await.unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_go_is_left_in_time() {
+        let began = Instant::now();
+        node().await.stop().await;
+        assert_eq!(began.elapsed(), Duration::ZERO);
+
+        let mut stuck = node().await;
+        stuck.ingest.hold();
+        stuck.stop().await;
+        assert_eq!(began.elapsed(), STOP_MAX);
+
+        stuck = node().await;
+        stuck.uplink = tokio::spawn(std::future::pending());
+        stuck.stop().await;
+        assert_eq!(began.elapsed(), STOP_MAX + UPLINK_STOP_MAX);
+    }
+}

@@ -94,6 +94,36 @@ mod tests {
     use super::*;
 
     #[tokio::test]
+    async fn the_kernel_knows_the_bounds() {
+        let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = listener.local_addr().unwrap();
+        // Of a listener these are the connections that may wait to be accepted.
+        let [.., backlog] = first_counts(&listener);
+        let most: u32 = std::fs::read_to_string("/proc/sys/net/core/somaxconn")
+            .unwrap()
+            .trim()
+            .parse()
+            .unwrap();
+        assert_eq!(backlog, most.min(BACKLOG.unsigned_abs()));
+
+        let stream = TcpStream::connect(address).await.unwrap();
+        prepare(&stream).unwrap();
+        limit_unsent(&stream, 12_345).unwrap();
+        let socket = SockRef::from(&stream);
+        assert!(socket.tcp_nodelay().unwrap());
+        assert!(socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), KEEPALIVE_IDLE);
+        assert_eq!(socket.tcp_keepalive_interval().unwrap(), KEEPALIVE_INTERVAL);
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(USER_TIMEOUT));
+        assert_eq!(socket.tcp_notsent_lowat().unwrap(), 12_345);
+    }
+
+    fn first_counts(socket: &impl AsFd) -> [u32; 6] {
+        let info = getsockopt(&socket.as_fd(), Info).unwrap();
+        *info.counts.first_chunk().unwrap()
+    }
+
+    #[tokio::test]
     async fn acknowledged_bytes_are_counted() {
         let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();

@@ -89,11 +89,7 @@ impl Dialler {
     async fn resolve(&self, url: &OutputUrl) -> Result<VecDeque<SocketAddr>, DialError> {
         let found: Vec<SocketAddr> = match url.host().parse::<IpAddr>() {
             Ok(address) => vec![SocketAddr::new(address, url.port())],
-            Err(_) => timeout(RESOLVE_TIMEOUT, lookup_host((url.host(), url.port())))
-                .await
-                .map_err(|_| DialError::from(Reason::DnsTimeout))?
-                .map_err(|_| DialError::from(Reason::DnsFailed))?
-                .collect(),
+            Err(_) => looked_up(lookup_host((url.host(), url.port()))).await?,
         };
         let mut forbidden = None;
         let mut allowed = Vec::with_capacity(found.len());
@@ -129,6 +125,17 @@ impl From<Reason> for DialError {
             reason,
             words: None,
         }
+    }
+}
+
+/// What the name servers answer, if they do in time.
+async fn looked_up(
+    answer: impl Future<Output = io::Result<impl Iterator<Item = SocketAddr>>>,
+) -> Result<Vec<SocketAddr>, DialError> {
+    match timeout(RESOLVE_TIMEOUT, answer).await {
+        Ok(Ok(addresses)) => Ok(addresses.collect()),
+        Ok(Err(_)) => Err(Reason::DnsFailed.into()),
+        Err(_) => Err(Reason::DnsTimeout.into()),
     }
 }
 
@@ -264,6 +271,25 @@ mod tests {
         let stream = connect([dead_address, address].into()).await.unwrap();
         assert_eq!(stream.peer_addr().unwrap(), address);
         drop(listener);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn name_servers_that_never_answer_are_given_up_in_time() {
+        let address: SocketAddr = "192.0.2.1:1935".parse().unwrap();
+        let answered = |after| async move {
+            sleep(after).await;
+            Ok([address].into_iter())
+        };
+        assert_eq!(
+            looked_up(answered(RESOLVE_TIMEOUT - Duration::from_millis(1))).await,
+            Ok(vec![address])
+        );
+        let began = Instant::now();
+        assert_eq!(
+            looked_up(answered(Duration::MAX)).await,
+            Err(Reason::DnsTimeout.into())
+        );
+        assert_eq!(began.elapsed(), RESOLVE_TIMEOUT);
     }
 
     /// A listener whose queue is full, so that the kernel leaves further connections unanswered;

@@ -188,7 +188,7 @@ impl Inner {
 }
 
 impl Shared {
-    fn new(policy: StartPolicy, observer: Observer) -> Self {
+    pub(super) fn new(policy: StartPolicy, observer: Observer) -> Self {
         Self(Mutex::new(Inner {
             machine: OutputMachine::new(clock::now(), policy),
             sent: 0,
@@ -377,6 +377,32 @@ mod tests {
                 reason: Reason::Internal,
                 words: None
             })
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_rest_of_a_broadcast_may_take_so_long_and_no_longer() {
+        let began = tokio::time::Instant::now();
+        for (takes, finishes) in [
+            (FINISH_MAX - Duration::from_millis(1), true),
+            (FINISH_MAX + Duration::from_millis(1), false),
+        ] {
+            let ask = Ask::default();
+            let finish = ask.finish.clone();
+            let mut running = Running {
+                task: tokio::spawn(async move {
+                    finish.cancelled().await;
+                    tokio::time::sleep(takes).await;
+                    End::Stopped
+                }),
+                ask,
+            };
+            assert_eq!(running.finish().await, finishes, "{takes:?}");
+        }
+        assert_eq!(
+            began.elapsed(),
+            2 * FINISH_MAX - Duration::from_millis(1),
+            "it waited longer than it says"
         );
     }
 

@@ -331,3 +331,48 @@ fn misbehaved(error: &ClientError) -> End {
         words: Some(error.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use broadcast::StartPolicy;
+    use shared::address::{AddressPolicy, Network};
+    use shared::link::{Protocol, Target};
+    use shared::secret::Secret;
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::egress::output::Shared;
+    use crate::egress::{Destination, Dialler, tls};
+    use crate::feed::{Encoder, Feed};
+
+    #[tokio::test]
+    async fn a_destination_that_takes_no_farewell_is_left_in_time() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let target = Target::Rtmp {
+            url: format!("rtmp://{}/live", listener.local_addr().unwrap()),
+            stream_key: Secret::new("hunter2"),
+        };
+        let policy = AddressPolicy::allowing(Network::LOOPBACK);
+        let attempt = Attempt {
+            destination: Arc::new(Destination::new(&target).unwrap()),
+            feed: Arc::new(Feed::new(Encoder::new(Protocol::Rtmp))),
+            dialler: Dialler::new(policy, tls::client_config(None).unwrap()),
+            shared: Arc::new(Shared::new(StartPolicy::FirstKeyframe, Box::new(|_| {}))),
+        };
+        let ask = Ask::default();
+        let asked = ask.clone();
+        let running = tokio::spawn(async move { run(&attempt, &asked).await });
+        let (mut stream, _) = listener.accept().await.unwrap();
+        // It has begun to speak RTMP.
+        stream.read_u8().await.unwrap();
+        tokio::time::pause();
+        let began = tokio::time::Instant::now();
+        ask.stop.cancel();
+        assert_eq!(running.await.unwrap(), End::Stopped);
+        // The timers of a clock that was stopped between two ticks are a tick late.
+        assert!(began.elapsed().abs_diff(STOP_MAX) <= Duration::from_millis(1));
+    }
+}

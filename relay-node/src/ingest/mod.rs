@@ -65,7 +65,7 @@ impl Ingest {
         self.connections.wait().await;
     }
 
-    async fn accept_from(&self, listener: TcpListener, tls: Option<TlsAcceptor>) {
+    async fn accept_from(&self, listener: impl Accept, tls: Option<TlsAcceptor>) {
         let mut pause = ACCEPT_RETRY.0;
         loop {
             let accepted = tokio::select! {
@@ -95,7 +95,7 @@ impl Ingest {
 
     async fn accept(
         &self,
-        listener: &TcpListener,
+        listener: &impl Accept,
     ) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
         let pending = Arc::clone(&self.pending).acquire_owned().await;
         let pending = pending.map_err(|_| io::ErrorKind::NotConnected)?;
@@ -133,6 +133,17 @@ impl Ingest {
     }
 }
 
+/// Where connections come from.
+trait Accept: Send + Sync {
+    fn accept(&self) -> impl Future<Output = io::Result<(TcpStream, SocketAddr)>> + Send;
+}
+
+impl Accept for TcpListener {
+    fn accept(&self) -> impl Future<Output = io::Result<(TcpStream, SocketAddr)>> + Send {
+        Self::accept(self)
+    }
+}
+
 fn concerns_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -141,4 +152,94 @@ fn concerns_one_connection(error: &io::Error) -> bool {
             | io::ErrorKind::ConnectionReset
             | io::ErrorKind::Interrupted
     )
+}
+
+#[cfg(test)]
+impl Ingest {
+    /// Holds a connection that never goes.
+    pub(crate) fn hold(&self) {
+        self.connections.spawn(std::future::pending::<()>());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::registry::tests::registry;
+
+    fn ingest() -> Ingest {
+        Ingest::new(registry(), CancellationToken::new())
+    }
+
+    /// Both ends of a connection.
+    async fn connection() -> (TcpStream, (TcpStream, SocketAddr)) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (near, far) = tokio::join!(TcpStream::connect(address), listener.accept());
+        (near.unwrap(), far.unwrap())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_encoder_that_never_begins_tls_is_dropped_in_time() {
+        let ingest = ingest();
+        let (_encoder, (stream, _)) = connection().await;
+        let pending = Arc::clone(&ingest.pending).acquire_owned().await.unwrap();
+        let acceptor = tls::tests::acceptor();
+        let began = Instant::now();
+        ingest.clone().serve(stream, Some(acceptor), pending).await;
+        assert_eq!(began.elapsed(), TLS_TIMEOUT);
+        assert_eq!(ingest.pending.available_permits(), MAX_PENDING);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn accepts_that_fail_are_tried_again_ever_later_until_one_succeeds() {
+        let ingest = ingest();
+        let (_encoder, accepted) = connection().await;
+        let missing = || Err(io::Error::from_raw_os_error(libc::EMFILE));
+        let mut outcomes: Vec<_> = (0..7).map(|_| missing()).collect();
+        outcomes.push(Err(io::ErrorKind::ConnectionAborted.into()));
+        outcomes.push(Ok(accepted));
+        outcomes.push(missing());
+        let script = Script {
+            outcomes: Mutex::new(outcomes.into_iter()),
+            asked: Mutex::default(),
+            over: CancellationToken::new(),
+        };
+        let script = Arc::new(script);
+        tokio::select! {
+            () = ingest.accept_from(Arc::clone(&script), None) => {}
+            () = script.over.cancelled() => {}
+        }
+        let asked = script.asked.lock().unwrap();
+        let pauses: Vec<_> = asked
+            .windows(2)
+            .map(|two| (two[1] - two[0]).as_millis())
+            .collect();
+        assert_eq!(pauses, [50, 100, 200, 400, 800, 1000, 1000, 0, 0, 50]);
+    }
+
+    /// A listener whose accepts end as they are told to.
+    struct Script {
+        outcomes: Mutex<std::vec::IntoIter<io::Result<(TcpStream, SocketAddr)>>>,
+        asked: Mutex<Vec<Instant>>,
+        over: CancellationToken,
+    }
+
+    impl Accept for Arc<Script> {
+        async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+            self.asked.lock().unwrap().push(Instant::now());
+            let outcome = self.outcomes.lock().unwrap().next();
+            match outcome {
+                Some(outcome) => outcome,
+                None => {
+                    self.over.cancel();
+                    std::future::pending().await
+                }
+            }
+        }
+    }
 }

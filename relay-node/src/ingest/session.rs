@@ -248,3 +248,30 @@ async fn answer(request: &mut Option<Request>) -> Result<Publisher, Refusal> {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use shared::link::Protocol;
+    use tokio::io::duplex;
+    use tokio::sync::Semaphore;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::registry::tests::registry;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_encoder_that_takes_no_farewell_is_left_in_time() {
+        let stop = CancellationToken::new();
+        stop.cancel();
+        let encoder = || Encoder::new(Protocol::Rtmp);
+        let place = || Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        let began = Instant::now();
+        let (leaving, stream) = duplex(1);
+        drop(leaving);
+        serve(stream, encoder(), registry(), place(), stop.clone()).await;
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        let (_staying, stream) = duplex(1);
+        serve(stream, encoder(), registry(), place(), stop).await;
+        assert_eq!(began.elapsed(), FAREWELL_MAX);
+    }
+}

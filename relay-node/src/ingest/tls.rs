@@ -72,10 +72,26 @@ pub enum CertificateError {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::fs;
 
+    use tokio_rustls::TlsAcceptor;
+
     use super::*;
+
+    /// Accepts TLS with a certificate that nobody trusts.
+    pub(crate) fn acceptor() -> TlsAcceptor {
+        let folder = tempfile::tempdir().unwrap();
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let files = RtmpsListener {
+            listen: Vec::new(),
+            certificate: folder.path().join("certificate"),
+            private_key: folder.path().join("key"),
+        };
+        fs::write(&files.certificate, made.cert.pem()).unwrap();
+        fs::write(&files.private_key, made.signing_key.serialize_pem()).unwrap();
+        server_config(&files).unwrap().into()
+    }
 
     #[test]
     fn files_that_do_not_fit_are_named() {

@@ -293,4 +293,4 @@ fn refusal(refused: Refused) -> Refusal {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

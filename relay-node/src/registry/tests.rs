@@ -13,7 +13,8 @@ use crate::static_control;
 
 const KEY: &str = "hunter2";
 
-fn registry() -> Arc<Registry> {
+/// A registry with one input and no broadcast.
+pub(crate) fn registry() -> Arc<Registry> {
     registry_with("")
 }
 

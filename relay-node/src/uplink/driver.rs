@@ -181,4 +181,4 @@ pub(super) fn now() -> Instant {
 }
 
 /// How long a node that shuts down waits for its last events to be taken care of.
-const LINGER: Duration = Duration::from_secs(1);
+pub(super) const LINGER: Duration = Duration::from_secs(1);

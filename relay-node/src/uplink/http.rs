@@ -109,3 +109,100 @@ const POLL_WITHIN: Duration = Duration::from_secs(5);
 /// Bytes of an answer. The largest snapshot is below 350 kB, and one poll that changes more than 40
 /// of them at once goes on with the next.
 const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use shared::id::Instance;
+    use shared::link::LINK_VERSION;
+    use shared::secret::Secret;
+    use tokio::task::JoinHandle;
+    use tokio::time::Instant;
+
+    use super::super::fake::{self, Fake};
+    use super::*;
+
+    fn http(fake: &Fake) -> Http {
+        let config = fake::config(&fake.url());
+        Http::new(&config, Endpoint::new(&config).unwrap()).unwrap()
+    }
+
+    fn publish(fake: &Fake) -> JoinHandle<Result<PublishAnswer, Failure>> {
+        let http = http(fake);
+        let request = PublishRequest {
+            version: LINK_VERSION,
+            node: "fra-1".parse().unwrap(),
+            instance: Instance::from_random([7; 16]),
+            key: Secret::new("key"),
+        };
+        tokio::spawn(async move { http.publish(&request).await })
+    }
+
+    fn poll(fake: &Fake) -> JoinHandle<Result<Reconciliation, Failure>> {
+        let http = http(fake);
+        let report = Report {
+            version: LINK_VERSION,
+            instance: Instance::from_random([7; 16]),
+            revs: BTreeMap::new(),
+            events: Vec::new(),
+            figures: Vec::new(),
+        };
+        tokio::spawn(async move { http.poll(&report).await })
+    }
+
+    /// Why an exchange failed that is not answered, on a clock that jumps; and how long it took.
+    async fn unanswered<T: std::fmt::Debug>(
+        fake: &mut Fake,
+        exchange: JoinHandle<Result<T, Failure>>,
+    ) -> (Failure, Duration) {
+        let _post = fake.post().await;
+        time::pause();
+        let began = Instant::now();
+        let failure = exchange.await.unwrap().unwrap_err();
+        time::resume();
+        (failure, began.elapsed())
+    }
+
+    #[tokio::test]
+    async fn what_is_not_answered_is_given_up_in_time() {
+        let mut fake = Fake::start().await;
+        let asked = publish(&fake);
+        let published = unanswered(&mut fake, asked).await;
+        let asked = poll(&fake);
+        let polled = unanswered(&mut fake, asked).await;
+        for ((failure, took), limit) in [(published, PUBLISH_WITHIN), (polled, POLL_WITHIN)] {
+            assert_eq!(failure, Failure::TimedOut(limit));
+            // It began a little before the clock was stopped.
+            assert!(took.abs_diff(limit) < Duration::from_secs(1), "{took:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_broke_is_followed_by_one_more_after_a_pause() {
+        let mut fake = Fake::start().await;
+        let asked = publish(&fake);
+        let first = fake.post().await;
+        let before = Instant::now();
+        drop(first);
+        drop(fake.post().await);
+        assert!(before.elapsed() >= PUBLISH_RETRY_AFTER);
+        let failure = asked.await.unwrap().unwrap_err();
+        assert!(matches!(failure, Failure::Unreachable(_)), "{failure:?}");
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_read_to_its_bound() {
+        let mut fake = Fake::start().await;
+        // The quotation marks count.
+        for (length, is_read) in [(MAX_ANSWER_BYTES - 2, true), (MAX_ANSWER_BYTES - 1, false)] {
+            let asked = poll(&fake);
+            fake.post().await.answer(200, &"a".repeat(length));
+            let failure = asked.await.unwrap().unwrap_err();
+            match is_read {
+                true => assert!(matches!(failure, Failure::Unreadable(_)), "{failure:?}"),
+                false => assert_eq!(failure, Failure::TooLong(MAX_ANSWER_BYTES)),
+            }
+        }
+    }
+}

@@ -89,14 +89,18 @@ impl Socket {
         let (websocket, _) = client_async_with_config(request, stream, Some(config))
             .await
             .map_err(|error| of_websocket(&error))?;
+        Ok(Self::over(websocket))
+    }
+
+    fn over(websocket: WebSocketStream<Box<dyn Transport>>) -> Self {
         let (outgoing, to_send) = mpsc::channel(QUEUED_FRAMES);
         let (received, incoming) = mpsc::channel(QUEUED_FRAMES);
         let task = tokio::spawn(drive(websocket, to_send, received));
-        Ok(Self {
+        Self {
             outgoing,
             incoming,
             _task: AbortOnDropHandle::new(task),
-        })
+        }
     }
 }
 
@@ -151,3 +155,52 @@ const CLOSE_WITHIN: Duration = Duration::from_millis(500);
 /// Frames that wait in either direction. Towards the control plane more than these mean a peer that
 /// does not read; towards the node they hold the socket back.
 const QUEUED_FRAMES: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, duplex};
+    use tokio::net::TcpListener;
+    use tokio::task::yield_now;
+    use tokio::time::Instant;
+    use tokio_tungstenite::tungstenite::protocol::Role;
+
+    use super::super::fake;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_control_plane_that_never_upgrades_is_given_up_in_time() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let config = fake::config(&format!("http://{}", listener.local_addr().unwrap()));
+        let endpoint = Endpoint::new(&config).unwrap();
+        let opening = tokio::spawn(async move { Socket::open(&endpoint, config.tls).await });
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.read_u8().await.unwrap();
+        time::pause();
+        let began = Instant::now();
+        let failure = opening.await.unwrap().err();
+        assert_eq!(failure, Some(Failure::TimedOut(OPEN_WITHIN)));
+        // It began a little before the clock was stopped.
+        assert!(began.elapsed().abs_diff(OPEN_WITHIN) < Duration::from_secs(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_does_not_read_costs_the_socket_and_no_more_time_than_that() {
+        let (transport, _peer) = duplex(1);
+        let transport: Box<dyn Transport> = Box::new(transport);
+        let socket = WebSocketStream::from_raw_socket(transport, Role::Client, None).await;
+        let socket = Socket::over(socket);
+        let frame = Utf8Bytes::from_static("frame");
+        // One is being written for ever.
+        socket.send(frame.clone()).unwrap();
+        while socket.outgoing.capacity() < QUEUED_FRAMES {
+            yield_now().await;
+        }
+        for _ in 0..QUEUED_FRAMES {
+            socket.send(frame.clone()).unwrap();
+        }
+        assert_eq!(socket.send(frame), Err(Failure::Closed));
+        let began = Instant::now();
+        socket.close().await;
+        assert_eq!(began.elapsed(), CLOSE_WITHIN);
+    }
+}

@@ -1,5 +1,7 @@
 //! The uplink against a control plane of the test's own, over real sockets.
 
+use std::time::Duration;
+
 use shared::link::{
     Departure, Event, PublishRefusal, Reconciliation, Report, ToControl, ToNode, Wish,
 };
@@ -272,6 +274,25 @@ async fn the_last_events_go_up_before_the_goodbye() {
     peer.send(&ToNode::EventsTaken { through: 1 }).await;
     assert_eq!(peer.receive().await, None);
     node.task.await.unwrap();
+}
+
+#[tokio::test]
+async fn events_that_nobody_takes_hold_the_node_up_no_longer_than_that() {
+    let mut node = Node::start().await;
+    let mut peer = node.connect().await;
+    let reason = Departure::ShuttingDown;
+    let at = Timestamp::from_micros(5);
+    node.handle.tell(input(1), 9, at, What::Ended { reason });
+    peer.receive().await.unwrap();
+    tokio::time::pause();
+    let began = tokio::time::Instant::now();
+    node.shutdown.cancel();
+    node.task.await.unwrap();
+    let took = began.elapsed();
+    assert!(
+        took.abs_diff(driver::LINGER) <= Duration::from_millis(1),
+        "{took:?}"
+    );
 }
 
 #[tokio::test]
