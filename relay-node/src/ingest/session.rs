@@ -263,7 +263,7 @@ mod tests {
     async fn an_encoder_that_takes_no_farewell_is_left_in_time() {
         let stop = CancellationToken::new();
         stop.cancel();
-        let encoder = || Encoder::new(Protocol::Rtmp);
+        let encoder = || Encoder::new(Protocol::Rtmp, None);
         let place = || Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
         let began = Instant::now();
         let (leaving, stream) = duplex(1);

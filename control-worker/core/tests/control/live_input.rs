@@ -471,6 +471,8 @@ fn a_node_that_knows_more_is_answered_beyond_it() {
     assert!(adopted.epoch > beyond.epoch && adopted.rev > beyond.rev);
     // A number beyond all measure does not end the counting.
     let most = ask(&owner, u64::MAX);
+    assert_eq!(most.rev, (1 << 52) + 1);
+    assert_eq!(ask(&owner, most.rev), most);
     world.change(&create_output(1, 2)).unwrap();
     assert!(world.held_by(&owner).rev > most.rev);
 }

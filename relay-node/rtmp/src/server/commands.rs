@@ -14,7 +14,7 @@ const FMS_VERSION: &str = "FMS/3,0,1,123";
 const FMS_CAPABILITIES: f64 = 31.0;
 
 /// The longest name of an encoder that is kept, in characters.
-const MAX_ENCODER_NAME: usize = 128;
+pub(crate) const MAX_ENCODER_NAME: usize = 128;
 
 impl ServerSession {
     pub(super) fn command(&mut self, stream_id: u32, command: &Command) {

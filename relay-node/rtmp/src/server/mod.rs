@@ -9,7 +9,7 @@
 //! it goes on, and never obeyed further than that.
 
 mod address;
-mod commands;
+pub(crate) mod commands;
 mod refusal;
 
 use std::collections::VecDeque;

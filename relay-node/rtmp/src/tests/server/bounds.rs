@@ -1,11 +1,13 @@
 use std::time::Duration;
 
 use super::Studio;
+use crate::amf0::Value;
 use crate::connection::{MAX_QUEUED_OUTPUT, ProtocolError};
 use crate::message::MessageType;
+use crate::server::commands::MAX_ENCODER_NAME;
 use crate::server::{
     MAX_INPUT_BEFORE_ANSWER, MAX_MESSAGE_BEFORE_ANSWER, PUBLISH_IDLE_TIMEOUT, REQUEST_TIMEOUT,
-    ServerError,
+    ServerError, ServerEvent,
 };
 
 #[test]
@@ -42,6 +44,27 @@ fn long_messages_are_for_publishers() {
     studio.session.accept(studio.now).unwrap();
     studio.run().unwrap();
     assert_eq!(studio.media().len(), 1);
+}
+
+#[test]
+fn an_encoders_name_is_kept_to_its_bound() {
+    for length in [MAX_ENCODER_NAME, MAX_ENCODER_NAME + 1] {
+        let mut studio = Studio::new();
+        let name = "é".repeat(length);
+        let object = [
+            ("app", Value::string("live")),
+            ("flashVer", Value::string(&name)),
+        ];
+        studio
+            .encoder
+            .call(0, "connect", 1.0, [Value::object(object)]);
+        studio.run().unwrap();
+        let kept = studio.events.iter().find_map(|event| match event {
+            ServerEvent::Connected(connected) => Some(connected.encoder.as_str()),
+            _ => None,
+        });
+        assert_eq!(kept, Some("é".repeat(MAX_ENCODER_NAME).as_str()));
+    }
 }
 
 #[test]
