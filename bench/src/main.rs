@@ -1,5 +1,6 @@
 //! `cargo xtask bench NAME`: measurements against peers and against the floor of the machine.
 
+mod api;
 mod destination;
 mod reaction;
 mod spread;
@@ -20,7 +21,8 @@ fn main() -> ExitCode {
 
 fn run(name: Option<&str>) -> Result<()> {
     match name {
+        Some("api") => api::run(),
         Some("reaction") => reaction::run(),
-        _ => bail!("name a measurement: `cargo xtask bench reaction`"),
+        _ => bail!("name a measurement: `cargo xtask bench api`, or `reaction`"),
     }
 }

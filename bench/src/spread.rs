@@ -14,6 +14,11 @@ impl Spread {
         self.0.push((after - before) * 1e3);
     }
 
+    /// Takes what another one has.
+    pub(crate) fn append(&mut self, mut other: Self) {
+        self.0.append(&mut other.0);
+    }
+
     /// Least, median, 90th and 99th percentile (nearest rank), most; zeros if nothing was measured.
     pub(crate) fn figures(mut self) -> [f64; 5] {
         self.0.sort_by(f64::total_cmp);

@@ -22,7 +22,10 @@ pub(crate) struct Arguments {
 pub(crate) fn run(place: &Place, arguments: &Arguments) -> Result<()> {
     setup::ensure(place, Purpose::Demo)?;
     worker::build(place, Profile::Release)?;
-    build::relay_node(place, Profile::Release)?;
+    // It asks the Worker alone.
+    if arguments.name != "api" {
+        build::relay_node(place, Profile::Release)?;
+    }
     process::run(
         process::command("cargo")
             .args([
@@ -39,6 +42,7 @@ pub(crate) fn run(place: &Place, arguments: &Arguments) -> Result<()> {
             .env(PROFILE_VARIABLE, Profile::Release.name())
             .env(BUILT_VARIABLE, "1")
             .env(XTASK_VARIABLE, &place.program)
+            .env("PATH", place.path_with_node()?)
             .current_dir(&place.root),
     )
 }

@@ -1,0 +1,45 @@
+// The Worker and its floor in one workerd, each with storage of its own and a socket that leads
+// straight to it. Prints one line of JSON once both answer, and ends when its standard input does.
+
+import { randomBytes } from "node:crypto";
+import { convertV4MiniflareOptions, Miniflare } from "miniflare";
+import { DIRECT, migrated, module, ROOT, signUp, workerOptions } from "../tests/control/plain.mjs";
+import { hashed } from "../tests/control/support.mjs";
+
+/** Stream Read and Stream Write. */
+const PERMISSIONS = 3;
+
+const account = process.env.STREAM_CONNECT_ACCOUNT;
+const token = `sct_${randomBytes(32).toString("hex")}`;
+const worker = workerOptions("worker", `1:${randomBytes(32).toString("hex")}`);
+// A measurement makes more of everything than anybody may.
+worker.bindings.MAX_INPUTS_PER_ACCOUNT = "1000000";
+worker.bindings.MAX_OUTPUTS_PER_INPUT = "1000000";
+for (const limit of Object.values(worker.ratelimits)) limit.simple.limit = 1_000_000_000;
+
+const floor = {
+  ...DIRECT,
+  name: "floor",
+  compatibilityDate: worker.compatibilityDate,
+  modules: [module("ESModule", "bench/floor.js")],
+  modulesRoot: `${ROOT}/bench`,
+  bindings: {
+    STATEMENTS: process.env.STREAM_CONNECT_STATEMENTS,
+    TOKEN_KEY: `token:${hashed(token)}`,
+  },
+  d1Databases: { DB: "floor" },
+  kvNamespaces: { TOKENS: "floor" },
+  durableObjects: { FLOOR: { className: "Floor", useSQLite: true } },
+};
+const miniflare = new Miniflare(convertV4MiniflareOptions({ workers: [worker, floor] }));
+await miniflare.ready;
+for (const name of ["worker", "floor"]) {
+  await signUp(await migrated(miniflare, name), account, hashed(token), PERMISSIONS);
+}
+// The Worker puts what it has looked up there itself.
+const tokens = await miniflare.getKVNamespace("TOKENS", "floor");
+await tokens.put(floor.bindings.TOKEN_KEY, JSON.stringify({ id: "t", account_id: account }));
+
+const url = async (name) => (await miniflare.unsafeGetDirectURL(name)).origin;
+console.log(JSON.stringify({ worker: await url("worker"), floor: await url("floor"), token }));
+process.stdin.resume().once("end", () => miniflare.dispose());

@@ -1,0 +1,88 @@
+//! Each end point of the API beside its floor: a Worker in JavaScript that makes the same storage
+//! calls and nothing else, in the same workerd.
+
+mod client;
+mod end_points;
+mod server;
+mod statements;
+
+use anyhow::Result;
+use tokio::runtime::Builder;
+
+use self::end_points::{EndPoint, Scene};
+use self::server::Server;
+use crate::spread::Spread;
+
+/// The two, measured in turns so that neither has the machine in a better minute.
+const ROUNDS: usize = 5;
+
+/// How many ask at the same time, how often each of them in a round, and what the median should be
+/// at most, as a multiple of the floor's.
+const LOADS: [Load; 2] = [
+    Load {
+        connections: 1,
+        requests: 60,
+        target: 1.3,
+    },
+    Load {
+        connections: 32,
+        requests: 12,
+        target: 1.5,
+    },
+];
+
+struct Load {
+    connections: usize,
+    requests: usize,
+    target: f64,
+}
+
+/// Measures and prints the table.
+pub(crate) fn run() -> Result<()> {
+    let server = Server::start()?;
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    println!("| end point | connections | median, ms | floor | ratio | p99, ms | floor | ratio |");
+    println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
+    let mut missed = 0;
+    for end_point in EndPoint::ALL {
+        for load in &LOADS {
+            let [ours, floor] = runtime.block_on(measure(&server, end_point, load))?;
+            let ([_, median, _, p99, _], [_, floor_median, _, floor_p99, _]) =
+                (ours.figures(), floor.figures());
+            let ratio = median / floor_median;
+            let mark = if ratio > load.target { " (over)" } else { "" };
+            missed += usize::from(ratio > load.target);
+            println!(
+                "| {} | {} | {median:.2} | {floor_median:.2} | {ratio:.2}{mark} | {p99:.2} | \
+                 {floor_p99:.2} | {:.2} |",
+                end_point.name(),
+                load.connections,
+                p99 / floor_p99
+            );
+        }
+    }
+    let targets = LOADS.map(|load| format!("{} at {}", load.target, load.connections));
+    println!(
+        "\nThe ratio of the medians should be at most {}; {missed} are over.",
+        targets.join(", ")
+    );
+    Ok(())
+}
+
+/// The Worker's times, and the floor's.
+async fn measure(server: &Server, end_point: EndPoint, load: &Load) -> Result<[Spread; 2]> {
+    let worker = Scene::prepare(end_point, server.worker(load.connections)?).await?;
+    let floor = Scene::prepare(end_point, server.floor(load.connections)?).await?;
+    let mut spreads = [Spread::default(), Spread::default()];
+    // The first round warms both up.
+    for round in 0..=ROUNDS {
+        for (scene, spread) in [&worker, &floor].into_iter().zip(&mut spreads) {
+            let mut times = Spread::default();
+            scene.round(load.requests, &mut times).await?;
+            if round > 0 {
+                spread.append(times);
+            }
+        }
+    }
+    Ok(spreads)
+}

@@ -1,0 +1,58 @@
+// The Worker in workerd without wrangler's proxy before it: for what must be seen from close by,
+// times and counts.
+
+import { readdirSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { unstable_getMiniflareWorkerOptions, unstable_splitSqlQuery } from "wrangler";
+
+export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const MIGRATIONS = `${ROOT}/control-worker/migrations`;
+
+/** A socket that leads straight to a Worker. */
+export const DIRECT = { unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }] };
+
+/** The options of the Worker as wrangler.toml has it, in the form of Miniflare's version 4. */
+export function workerOptions(name, keyring) {
+  process.env.KEY_ENCRYPTION_KEYS = keyring;
+  const { workerOptions } = unstable_getMiniflareWorkerOptions(`${ROOT}/wrangler.toml`);
+  return {
+    ...workerOptions,
+    ...DIRECT,
+    name,
+    modules: [
+      module("ESModule", "control-worker/build/index.js"),
+      module("CompiledWasm", "control-worker/build/index_bg.wasm"),
+    ],
+    modulesRoot: `${ROOT}/control-worker/build`,
+    bindings: { ...workerOptions.bindings, KEY_ENCRYPTION_KEYS: keyring },
+    d1Databases: { DB: name },
+    kvNamespaces: { TOKENS: name },
+  };
+}
+
+export function module(type, path) {
+  return { type, path: `${ROOT}/${path}` };
+}
+
+/** Makes the tables of a Worker's database, and returns it. */
+export async function migrated(miniflare, name) {
+  const database = await miniflare.getD1Database("DB", name);
+  for (const file of readdirSync(MIGRATIONS).sort()) {
+    for (const sql of unstable_splitSqlQuery(readFileSync(`${MIGRATIONS}/${file}`, "utf8"))) {
+      await database.prepare(sql).run();
+    }
+  }
+  return database;
+}
+
+/** An account with a token of these permissions. */
+export async function signUp(database, account, hash, permissions) {
+  const run = (sql, ...values) => database.prepare(sql).bind(...values).run();
+  await run("INSERT INTO accounts (id, name, created) VALUES (?, 'plain', 0)", account);
+  await run(
+    "INSERT INTO tokens (id, hash, account_id, kind, name, created, permissions) VALUES ('t', ?, ?, 'api', 'plain', 0, ?)",
+    hash,
+    account,
+    permissions,
+  );
+}

@@ -1,0 +1,93 @@
+// How often an answer waits for storage: a read two times at most, a change three times.
+
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { after, before, test } from "node:test";
+import { convertV4MiniflareOptions, Miniflare } from "miniflare";
+import { migrated, ROOT, signUp, workerOptions } from "./plain.mjs";
+import { hashed, hexId, PERMISSIONS } from "./support.mjs";
+
+const END_POINTS = JSON.parse(
+  readFileSync(`${ROOT}/control-worker/core/src/route/end_points.json`, "utf8"),
+);
+
+/** Bodies of the end points that need one. */
+const OUTPUT = { url: "rtmp://a.example.com/live2", streamKey: "k" };
+const BODIES = { "POST /accounts/:account/stream/live_inputs/:input/outputs": OUTPUT };
+
+const account = hexId();
+const token = `sct_${randomBytes(32).toString("hex")}`;
+let miniflare, url;
+
+before(async () => {
+  const worker = workerOptions("worker", `1:${randomBytes(32).toString("hex")}`);
+  const objects = Object.values(worker.durableObjects).map(({ className }) => className);
+  const exported = objects.map((name) => `export const ${name} = object("${name}");`);
+  const main = `import Worker, { object } from "./counted.js";\nexport default Worker;\n`;
+  const build = `${ROOT}/control-worker/build`;
+  worker.modules = [
+    { type: "ESModule", path: `${build}/main.js`, contents: main + exported.join("\n") },
+    {
+      type: "ESModule",
+      path: `${build}/counted.js`,
+      contents: readFileSync(new URL("counted.mjs", import.meta.url), "utf8"),
+    },
+    ...worker.modules,
+  ];
+  miniflare = new Miniflare(convertV4MiniflareOptions({ workers: [worker] }));
+  await miniflare.ready;
+  const all = Object.values(PERMISSIONS).reduce((sum, bit) => sum + bit, 0);
+  await signUp(await migrated(miniflare, "worker"), account, hashed(token), all);
+  url = (await miniflare.unsafeGetDirectURL("worker")).origin;
+  // The first request finds out who asks; the next ones know.
+  await ask("GET", "/accounts/:account/stream/live_inputs", {});
+  const tokens = await miniflare.getKVNamespace("TOKENS", "worker");
+  while ((await tokens.list()).keys.length === 0) await ask("GET", "/health", {});
+});
+after(() => miniflare.dispose());
+
+async function ask(method, template, ids) {
+  const path = template.replace(/:(\w+)/g, (_, name) => {
+    const id = { account, ...ids }[name];
+    assert.ok(id, `no example of :${name}: make one in \`examples\``);
+    return id;
+  });
+  const body = BODIES[`${method} ${template}`];
+  const answer = await fetch(url + path, {
+    method,
+    headers: { authorization: `Bearer ${token}` },
+    body: body && JSON.stringify(body),
+  });
+  const { result, success } = await answer.json();
+  const trips = answer.headers.get("x-round-trips").split(" ").filter(Boolean);
+  return { success, result, trips };
+}
+
+/** What the paths name, made anew. */
+async function examples() {
+  const inputs = "/accounts/:account/stream/live_inputs";
+  const input = (await ask("POST", inputs, {})).result.uid;
+  const output = (await ask("POST", `${inputs}/:input/outputs`, { input })).result.uid;
+  return { input, output };
+}
+
+for (const [method, template, who] of END_POINTS) {
+  if (who === "relay") continue;
+  test(`${method} ${template}`, async () => {
+    const { success, trips } = await ask(method, template, await examples());
+    assert.ok(success ?? template === "/openapi.json");
+    const most = who === "anybody" ? 0 : method === "GET" ? 2 : 3;
+    assert.ok(trips.length <= most, trips.join(", "));
+    // Who asks is looked up in any case: nothing has escaped the count.
+    assert.equal(trips.length > 0, who !== "anybody", trips.join(", "));
+  });
+}
+
+test("the count sees each kind of call", async () => {
+  const inputs = "/accounts/:account/stream/live_inputs";
+  const read = await ask("GET", inputs, {});
+  assert.deepEqual(read.trips, ["TOKENS.get", "DB.batch"]);
+  const made = await ask("POST", inputs, {});
+  assert.deepEqual(made.trips, ["TOKENS.get", "LIVE_INPUT.fetch", "DB.batch"]);
+});
