@@ -3,11 +3,11 @@
 use anyhow::{Context, Result, anyhow};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use crate::build::{Profile, is_built};
+use crate::build::{BUILT_VARIABLE, Profile, is_built};
 use crate::place::{Place, hex};
 use crate::process;
 use crate::setup::tools::{WasmBindgen, WorkerBuild};
@@ -94,15 +94,30 @@ pub(crate) fn build(place: &Place, profile: Profile) -> Result<()> {
     process::run(bundle.current_dir(&folder))?;
     fs::write(&stamp, wanted)?;
 
-    let size = gzipped(&output.join("index_bg.wasm"))?;
+    let start_up = match profile {
+        // What is deployed; wrangler takes seconds to find it out.
+        Profile::Release => format!(", start-up {}", start_up(place)?),
+        Profile::Dev => String::new(),
+    };
     eprintln!(
-        "worker: built ({}), {} kB gzipped, after {}",
+        "worker: built ({}), {} kB gzipped{start_up}, after {}",
         profile.name(),
-        size.div_ceil(1000),
+        size(place)?.div_ceil(1000),
         readable(started.elapsed())
     );
     Ok(())
 }
+
+/// Whether the Worker that would be deployed is as small as it must be.
+pub(crate) fn is_small(place: &Place) -> Result<bool> {
+    build(place, Profile::Release)?;
+    let size = size(place)?;
+    eprintln!("worker: {size} of at most {MAX_BYTES} bytes gzipped");
+    Ok(size <= MAX_BYTES)
+}
+
+/// Bytes, gzipped: a third of the platform's limit, and what the start-up grows with.
+const MAX_BYTES: usize = 1_000_000;
 
 fn prepare(place: &Place, toolchain: &Toolchain, command: &mut Command) -> Result<()> {
     let modules = place.npm()?.join("node_modules");
@@ -143,8 +158,38 @@ fn stamp_of(place: &Place, profile: Profile) -> Result<String> {
     ))
 }
 
+/// The time that the Worker takes to start here, as wrangler says it.
+fn start_up(place: &Place) -> Result<String> {
+    let profile = place.worker_target.join("start-up.cpuprofile");
+    let said = process::output(
+        process::command("node")
+            .arg(place.wrangler()?)
+            .args(["check", "startup", "--outfile"])
+            .arg(&profile)
+            // wrangler starts the build that wrangler.toml names, which is this one.
+            .env(BUILT_VARIABLE, "1")
+            .env("CI", "1")
+            .env("WRANGLER_SEND_METRICS", "false")
+            .env("PATH", place.path_with_node()?)
+            .current_dir(&place.root),
+    )?;
+    profile_window(&said)
+        .map(str::to_owned)
+        .context("`wrangler check startup` names no profile window")
+}
+
+fn profile_window(said: &str) -> Option<&str> {
+    let (_, after) = said.split_once("Profile window: ")?;
+    Some(after.lines().next()?.trim_end())
+}
+
 /// What counts against the platform's limit on a Worker's size.
-fn gzipped(path: &PathBuf) -> Result<usize> {
+fn size(place: &Place) -> Result<usize> {
+    let output = place.root.join("control-worker/build");
+    Ok(gzipped(&output.join("index.js"))? + gzipped(&output.join("index_bg.wasm"))?)
+}
+
+fn gzipped(path: &Path) -> Result<usize> {
     let output = process::command("gzip")
         .args(["--stdout", "--best"])
         .stdin(File::open(path).with_context(|| format!("opening {}", path.display()))?)
@@ -152,4 +197,17 @@ fn gzipped(path: &PathBuf) -> Result<usize> {
         .output()
         .context("starting gzip")?;
     Ok(output.stdout.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_start_up_is_read_from_what_wrangler_says() {
+        let said =
+            "│ Local startup profile:\n│   Profile window: 16.0 ms\n│   Sampled time: 15.9 ms\n";
+        assert_eq!(profile_window(said), Some("16.0 ms"));
+        assert_eq!(profile_window("│ Startup phase analysed"), None);
+    }
 }

@@ -41,6 +41,12 @@ impl Level {
     }
 }
 
+/// The committed configuration, checked as a deployment would.
+pub(crate) const DRY_RUN: &str = "wrangler.toml::deploy_dry_run";
+
+/// The Worker that would be deployed.
+pub(crate) const SIZE: &str = "control-worker::is_under_a_megabyte";
+
 /// A cargo target that holds tests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Target {
@@ -132,7 +138,8 @@ impl Catalogue {
         ] {
             read_script_tests(&place.root, folder, level, &mut tests)?;
         }
-        tests.push(Test::alone(Level::Deploy, "wrangler.toml::deploy_dry_run"));
+        tests.push(Test::alone(Level::Deploy, DRY_RUN));
+        tests.push(Test::alone(Level::Deploy, SIZE));
         tests.push(Test::alone(
             Level::Machine,
             "xtask::sets_up_an_empty_machine",

@@ -142,15 +142,25 @@ impl Run<'_> {
             self.report
                 .phase("client tests (Python)", || pytest(command))?;
         }
-        if self.has(Level::Deploy) {
+        if self.has_test(catalogue::DRY_RUN) {
             let command = dry_run_command(place)?;
             self.report.phase("deploy (dry run)", || one(command))?;
+        }
+        // It leaves the release Worker where the others look for the one of development: the last.
+        if self.has_test(catalogue::SIZE) {
+            self.report.phase("size of the Worker", || {
+                Ok(Counts::one(worker::is_small(place)?))
+            })?;
         }
         if self.has(Level::Machine) {
             self.report
                 .phase("set-up of an empty machine", || fresh_machine::run(place))?;
         }
         Ok(())
+    }
+
+    fn has_test(&self, path: &str) -> bool {
+        self.catalogue.tests.iter().any(|test| test.path == path)
     }
 
     fn has(&self, level: Level) -> bool {
