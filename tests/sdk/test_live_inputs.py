@@ -39,6 +39,16 @@ def test_create_with_every_field(client, account):
     client.stream.live_inputs.delete(made.uid, account_id=account)
 
 
+def test_list(client, account, live_input):
+    for counts in [{}, {"include_counts": True}, {"include_counts": False}]:
+        listed = client.stream.live_inputs.list(account_id=account, **counts)
+        assert_declared(listed)
+        [found] = [one for one in listed.live_inputs if one.uid == live_input.uid]
+        assert found.meta == {"name": "test"}
+        assert found.created == live_input.created
+        assert listed.total >= len(listed.live_inputs)
+
+
 def test_get(client, account, live_input):
     found = client.stream.live_inputs.get(live_input.uid, account_id=account)
     assert_declared(found)

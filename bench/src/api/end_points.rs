@@ -15,9 +15,12 @@ const OUTPUTS: usize = 5;
 /// Live inputs of the account, at the least, when they are listed: the product's limit.
 const LISTED_INPUTS: usize = 1000;
 
-const INPUT: &str = r#"{"meta":{"name":"a live input"}}"#;
-const SWITCH: &str = r#"{"enabled":true}"#;
-const OUTPUT: &str =
+/// The query of the list.
+pub(crate) const LIST: &str = "limit=1000";
+
+pub(crate) const INPUT: &str = r#"{"meta":{"name":"a live input"}}"#;
+pub(crate) const SWITCH: &str = r#"{"enabled":true}"#;
+pub(crate) const OUTPUT: &str =
     r#"{"url":"rtmps://b.rtmps.example.com/live2","streamKey":"uzya-f19y-g2g9-a2ee-51j2"}"#;
 
 /// An end point.
@@ -50,7 +53,7 @@ impl EndPoint {
 
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::ListThousand => "GET /live_inputs (1000 and more)",
+            Self::ListThousand => "GET /live_inputs (1000)",
             Self::InputDetails => "GET /live_inputs/:i",
             Self::ListOutputs => "GET /live_inputs/:i/outputs (5)",
             Self::CreateInput => "POST /live_inputs",
@@ -61,6 +64,10 @@ impl EndPoint {
             Self::DeleteOutput => "DELETE /live_inputs/:i/outputs/:o",
         }
     }
+}
+
+fn list() -> String {
+    format!("?{LIST}")
 }
 
 /// One side with its connections, each with a live input of its own.
@@ -104,7 +111,7 @@ impl Scene {
         let Some(connection) = self.connections.first() else {
             return Ok(());
         };
-        let (_, _, listed) = connection.client.ask(Method::GET, "", None).await?;
+        let (_, _, listed) = connection.client.ask(Method::GET, &list(), None).await?;
         let there = String::from_utf8_lossy(&listed).matches("\"uid\"").count();
         for _ in there..LISTED_INPUTS {
             connection.client.make("", INPUT).await?;
@@ -146,7 +153,7 @@ impl Connection {
         };
         let delete = async |path: String| client.ask(Method::DELETE, &path, None).await;
         match end_point {
-            EndPoint::ListThousand => timed(Method::GET, "", None).await,
+            EndPoint::ListThousand => timed(Method::GET, &list(), None).await,
             EndPoint::InputDetails => timed(Method::GET, &one, None).await,
             EndPoint::ListOutputs => timed(Method::GET, &outputs, None).await,
             EndPoint::UpdateInput => timed(Method::PUT, &one, Some(SWITCH)).await,

@@ -31,7 +31,10 @@ impl Server {
         let mut child = Command::new("node")
             .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/serve.mjs"))
             .env("STREAM_CONNECT_ACCOUNT", account.to_string())
-            .env("STREAM_CONNECT_STATEMENTS", statements(account).to_string())
+            .env(
+                "STREAM_CONNECT_STATEMENTS",
+                statements(account)?.to_string(),
+            )
             .env("WRANGLER_LOG", "error")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

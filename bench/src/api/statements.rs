@@ -1,17 +1,24 @@
 //! The Worker's own statements, for its floor to make.
 
+use anyhow::Result;
 use control_core::auth::TokenId;
 use control_core::change::{Change, ChangeRequest, Limits};
-use control_core::sql::{InputRead, Param, Statement, list_inputs};
+use control_core::destination::DestinationPolicy;
+use control_core::keys::Keyring;
+use control_core::request::{InputQuery, InputUpdate, NewInput, NewOutput, OutputUpdate};
+use control_core::sql::{InputList, InputRead, Param, Statement};
 use serde_json::{Value, json};
 use shared::id::{AccountId, InputUid, OutputUid};
+use shared::stream_key::StreamKey;
 use shared::time::Timestamp;
+
+use super::end_points::{INPUT, LIST, OUTPUT, SWITCH};
 
 /// In the place of a `rev`: the floor puts the object's own there.
 const REV: u64 = 424_242_424_242;
 
 /// By end point, the statements of the batch; and of which parameters are examples.
-pub(crate) fn statements(account: AccountId) -> Value {
+pub(crate) fn statements(account: AccountId) -> Result<Value> {
     let token = TokenId("t".to_owned());
     let input = InputUid::from_random([0xa1; 16]);
     let uid = OutputUid::from_random([0xb2; 16]);
@@ -36,37 +43,52 @@ pub(crate) fn statements(account: AccountId) -> Value {
         };
         batch(&request.batch(REV))
     };
-    // As long as the real ones.
-    let (key_hash, key_sealed) = (
-        "1:".to_owned() + &"0".repeat(64),
-        "1:".to_owned() + &"A".repeat(124),
-    );
-    json!({
+    let key = StreamKey::from_random(input, [1; 16]);
+    let keyring = Keyring::parse(&format!("1:{}", "0".repeat(64)))?;
+    let policy = DestinationPolicy::parse("", "rtmps://localhost:443/live/")?;
+    let create_input = Change::create_input(
+        NewInput::parse(INPUT.as_bytes())?,
+        account,
+        &key,
+        [2; 12],
+        &keyring,
+    )?;
+    let create_output = Change::create_output(
+        NewOutput::parse(OUTPUT.as_bytes(), &policy)?,
+        account,
+        uid,
+        [3; 12],
+        &keyring,
+    )?;
+    let update_output = Change::update_output(
+        OutputUpdate::parse(SWITCH.as_bytes(), &policy)?,
+        account,
+        uid,
+        [4; 12],
+        &keyring,
+    )?;
+    let InputUpdate { meta, enabled, .. } = InputUpdate::parse(SWITCH.as_bytes())?;
+    let query = InputQuery::parse(LIST, false)?;
+    let list = InputList {
+        account,
+        query: &query,
+    };
+    Ok(json!({
         "examples": {
             input.to_string(): "input",
             uid.to_string(): "output",
             REV.to_string(): "rev",
         },
-        "list_inputs": batch(&[list_inputs(account)]),
+        "list_inputs": batch(&list.batch()),
         "input_details": batch(&read.batch()),
         "list_outputs": batch(&read.batch()),
-        "create_input": change(Change::CreateInput {
-            meta: r#"{"name":"a live input"}"#.to_owned(),
-            enabled: true,
-            key_hash,
-            key_sealed: key_sealed.clone(),
-        }),
-        "update_input": change(Change::UpdateInput { meta: None, enabled: Some(true) }),
+        "create_input": change(create_input),
+        "update_input": change(Change::UpdateInput { meta, enabled }),
         "delete_input": change(Change::DeleteInput),
-        "create_output": change(Change::CreateOutput {
-            uid,
-            url: "rtmps://b.rtmps.example.com/live2".to_owned(),
-            key_sealed,
-            enabled: true,
-        }),
-        "update_output": change(Change::UpdateOutput { uid, enabled: Some(true) }),
+        "create_output": change(create_output),
+        "update_output": change(update_output),
         "delete_output": change(Change::DeleteOutput { uid }),
-    })
+    }))
 }
 
 fn batch(statements: &[Statement]) -> Value {

@@ -50,6 +50,16 @@ test("a live input is created without a body, and with every field", async () =>
   assert.equal(full.enabled, false);
 });
 
+test("live inputs are listed", async () => {
+  const { uid } = await client.stream.liveInputs.create(account);
+  for (const counts of [{}, { include_counts: true }, { include_counts: false }]) {
+    const listed = await client.stream.liveInputs.list({ ...account, ...counts });
+    assertDeclared(listed, "stream.liveInputs.list");
+    assert.ok(listed.liveInputs.some((one) => one.uid === uid));
+    assert.ok(listed.total >= listed.liveInputs.length);
+  }
+});
+
 test("a live input is read, changed and deleted", async () => {
   const made = await client.stream.liveInputs.create(account);
   const found = await client.stream.liveInputs.get(made.uid, account);
