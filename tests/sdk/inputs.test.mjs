@@ -50,6 +50,19 @@ test("a live input is created without a body, and with every field", async () =>
   assert.equal(full.enabled, false);
 });
 
+test("a live input is created once with a key", async () => {
+  const once = { ...account, "Idempotency-Key": "one and the same" };
+  const made = await client.stream.liveInputs.create(once);
+  const again = await client.stream.liveInputs.create(once);
+  assertDeclared(again, "stream.liveInputs.create");
+  assert.equal(again.uid, made.uid);
+  await client.stream.liveInputs.delete(made.uid, account);
+  const statuses = [];
+  const counting = new Cloudflare({ fetch: counted(statuses) });
+  await assert.rejects(counting.stream.liveInputs.create(once), Cloudflare.ConflictError);
+  assert.deepEqual(statuses, [409]);
+});
+
 test("live inputs are listed", async () => {
   const { uid } = await client.stream.liveInputs.create(account);
   for (const counts of [{}, { include_counts: true }, { include_counts: false }]) {
@@ -132,13 +145,7 @@ test("each class of errors is the client's own", async () => {
 
 test("a failure of ours is not repeated unless the answer says so", async () => {
   const statuses = [];
-  const counting = new Cloudflare({
-    fetch: async (...request) => {
-      const answer = await fetch(...request);
-      statuses.push(answer.status);
-      return answer;
-    },
-  });
+  const counting = new Cloudflare({ fetch: counted(statuses) });
   await control.sql(
     "CREATE TRIGGER broken BEFORE INSERT ON live_inputs BEGIN SELECT RAISE(ABORT, 'broken'); END",
   );
@@ -152,3 +159,12 @@ test("a failure of ours is not repeated unless the answer says so", async () => 
     await control.sql("DROP TRIGGER broken");
   }
 });
+
+/** A `fetch` that notes the statuses: how often a client tries shows whether it was told not to. */
+function counted(statuses) {
+  return async (...request) => {
+    const answer = await fetch(...request);
+    statuses.push(answer.status);
+    return answer;
+  };
+}

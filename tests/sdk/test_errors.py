@@ -56,6 +56,18 @@ def test_not_found(client, account, live_input):
     assert codes(caught) == [7003]
 
 
+def test_conflict(attempts, account):
+    """Clients repeat a conflict unless they are told not to."""
+    inputs = attempts.client.stream.live_inputs
+    made = inputs.create(account_id=account, idempotency_key="made and deleted")
+    inputs.delete(made.uid, account_id=account)
+    attempts.statuses.clear()
+    with pytest.raises(cloudflare.ConflictError) as caught:
+        inputs.create(account_id=account, idempotency_key="made and deleted")
+    assert caught.value.response.headers["x-should-retry"] == "false"
+    assert attempts.statuses == [409]
+
+
 def test_a_failure_of_ours_is_not_repeated(attempts, account, sql):
     """A statement that fails in the database: the answer says not to repeat, or to try again."""
     with broken(sql, "live_inputs"), pytest.raises(cloudflare.InternalServerError) as caught:

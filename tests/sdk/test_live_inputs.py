@@ -39,6 +39,15 @@ def test_create_with_every_field(client, account):
     client.stream.live_inputs.delete(made.uid, account_id=account)
 
 
+def test_create_once_with_an_idempotency_key(client, account):
+    create = client.stream.live_inputs.create
+    first = create(account_id=account, meta={"name": "once"}, idempotency_key="one and the same")
+    again = create(account_id=account, meta={"name": "once"}, idempotency_key="one and the same")
+    assert_declared(again)
+    assert again.uid == first.uid
+    client.stream.live_inputs.delete(first.uid, account_id=account)
+
+
 def test_list(client, account, live_input):
     for counts in [{}, {"include_counts": True}, {"include_counts": False}]:
         listed = client.stream.live_inputs.list(account_id=account, **counts)

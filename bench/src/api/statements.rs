@@ -35,6 +35,7 @@ pub(crate) fn statements(account: AccountId) -> Result<Value> {
             account,
             input,
             now,
+            once: None,
             limits: Limits {
                 inputs_per_account: 1_000_000,
                 outputs_per_input: 1_000_000,
@@ -67,7 +68,11 @@ pub(crate) fn statements(account: AccountId) -> Result<Value> {
         [4; 12],
         &keyring,
     )?;
-    let InputUpdate { meta, enabled, .. } = InputUpdate::parse(SWITCH.as_bytes())?;
+    let InputUpdate {
+        meta,
+        enabled,
+        settings,
+    } = InputUpdate::parse(SWITCH.as_bytes())?;
     let query = InputQuery::parse(LIST, false)?;
     let list = InputList {
         account,
@@ -83,7 +88,11 @@ pub(crate) fn statements(account: AccountId) -> Result<Value> {
         "input_details": batch(&read.batch()),
         "list_outputs": batch(&read.batch()),
         "create_input": change(create_input),
-        "update_input": change(Change::UpdateInput { meta, enabled }),
+        "update_input": change(Change::UpdateInput {
+            meta,
+            enabled,
+            settings,
+        }),
         "delete_input": change(Change::DeleteInput),
         "create_output": change(create_output),
         "update_output": change(update_output),
