@@ -15,7 +15,6 @@ const worker = workerOptions("worker", `1:${randomBytes(32).toString("hex")}`);
 // A measurement makes more of everything than anybody may.
 worker.bindings.MAX_INPUTS_PER_ACCOUNT = "1000000";
 worker.bindings.MAX_OUTPUTS_PER_INPUT = "1000000";
-for (const limit of Object.values(worker.ratelimits)) limit.simple.limit = 1_000_000_000;
 
 const floor = {
   ...DIRECT,

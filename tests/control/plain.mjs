@@ -1,6 +1,7 @@
 // The Worker in workerd without wrangler's proxy before it: for what must be seen from close by,
 // times and counts.
 
+import { randomBytes } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { unstable_getMiniflareWorkerOptions, unstable_splitSqlQuery } from "wrangler";
@@ -24,7 +25,12 @@ export function workerOptions(name, keyring) {
       module("CompiledWasm", "control-worker/build/index_bg.wasm"),
     ],
     modulesRoot: `${ROOT}/control-worker/build`,
-    bindings: { ...workerOptions.bindings, KEY_ENCRYPTION_KEYS: keyring },
+    // No limit of a client's.
+    bindings: {
+      ...workerOptions.bindings,
+      KEY_ENCRYPTION_KEYS: keyring,
+      RATE_LIMIT_PER_MINUTE: "0",
+    },
     d1Databases: { DB: name },
     kvNamespaces: { TOKENS: name },
   };
@@ -50,7 +56,8 @@ export async function signUp(database, account, hash, permissions) {
   const run = (sql, ...values) => database.prepare(sql).bind(...values).run();
   await run("INSERT INTO accounts (id, name, created) VALUES (?, 'plain', 0)", account);
   await run(
-    "INSERT INTO tokens (id, hash, account_id, kind, name, created, permissions) VALUES ('t', ?, ?, 'api', 'plain', 0, ?)",
+    "INSERT INTO tokens (id, tag, hash, account_id, kind, name, created, permissions) VALUES ('t', ?, ?, ?, 'api', 'plain', 0, ?)",
+    randomBytes(16).toString("hex"),
     hash,
     account,
     permissions,

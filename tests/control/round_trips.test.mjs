@@ -14,14 +14,30 @@ const END_POINTS = JSON.parse(
 
 /** Bodies of the end points that need one. */
 const OUTPUT = { url: "rtmp://a.example.com/live2", streamKey: "k" };
-const BODIES = { "POST /accounts/:account/stream/live_inputs/:input/outputs": OUTPUT };
-
 const account = hexId();
+const TOKEN = {
+  name: "made",
+  policies: [
+    {
+      effect: "allow",
+      resources: { [`com.cloudflare.api.account.${account}`]: "*" },
+      permission_groups: [{ id: "de21485a24744b76a004aa153898f7fe" }],
+    },
+  ],
+};
+const BODIES = {
+  "POST /accounts": { name: "made" },
+  "POST /accounts/:account/tokens": TOKEN,
+  "POST /accounts/:account/stream/live_inputs/:input/outputs": OUTPUT,
+};
+
 const token = `sct_${randomBytes(32).toString("hex")}`;
+const bootstrap = `sco_${randomBytes(32).toString("hex")}`;
 let miniflare, url;
 
 before(async () => {
   const worker = workerOptions("worker", `1:${randomBytes(32).toString("hex")}`);
+  worker.bindings.BOOTSTRAP_TOKEN = bootstrap;
   const objects = Object.values(worker.durableObjects).map(({ className }) => className);
   const exported = objects.map((name) => `export const ${name} = object("${name}");`);
   const main = `import Worker, { object } from "./counted.js";\nexport default Worker;\n`;
@@ -56,7 +72,7 @@ async function ask(method, template, ids) {
   const body = BODIES[`${method} ${template}`];
   const answer = await fetch(url + path, {
     method,
-    headers: { authorization: `Bearer ${token}` },
+    headers: { authorization: `Bearer ${template === "/accounts" ? bootstrap : token}` },
     body: body && JSON.stringify(body),
   });
   const { result, success } = await answer.json();
@@ -69,7 +85,8 @@ async function examples() {
   const inputs = "/accounts/:account/stream/live_inputs";
   const input = (await ask("POST", inputs, {})).result.uid;
   const output = (await ask("POST", `${inputs}/:input/outputs`, { input })).result.uid;
-  return { input, output };
+  const made = (await ask("POST", "/accounts/:account/tokens", {})).result.id;
+  return { input, output, token: made };
 }
 
 for (const [method, template, who] of END_POINTS) {
