@@ -11,6 +11,7 @@ const CLASSIC_SEQUENCE_HEADER: u8 = 0;
 
 mod packet_type {
     pub(super) const SEQUENCE_START: u8 = 0;
+    pub(super) const CODED_FRAMES: u8 = 1;
     pub(super) const MULTITRACK: u8 = 5;
 }
 
@@ -44,6 +45,7 @@ fn extended(first: u8, rest: &[u8]) -> Tag {
         packet_type,
         codec,
         track,
+        ..
     } = enhanced::read(packet_type, packet_type::MULTITRACK, rest);
     let class = match packet_type {
         packet_type::SEQUENCE_START => TagClass::AudioSequenceHeader,
@@ -54,6 +56,34 @@ fn extended(first: u8, rest: &[u8]) -> Tag {
         codec,
         track,
     }
+}
+
+/// What tells how the sound is, behind the tag's own header: a decoder's configuration, or a frame
+/// of a codec that has none.
+pub(super) fn body(payload: &[u8]) -> Option<(Codec, &[u8])> {
+    let (&first, rest) = payload.split_first()?;
+    if first >> 4 != EXTENDED {
+        let Tag { class, codec, .. } = classic(first, rest);
+        let codec = codec?;
+        return match class {
+            TagClass::AudioSequenceHeader => Some((codec, rest.get(1..)?)),
+            _ if has_configuration(codec) => None,
+            _ => Some((codec, rest)),
+        };
+    }
+    let (packet_type, rest) = enhanced::skip_modifiers(first & 0xF, rest)?;
+    let header = enhanced::read(packet_type, packet_type::MULTITRACK, rest);
+    let codec = header.codec?;
+    let tells = match header.packet_type {
+        packet_type::SEQUENCE_START => has_configuration(codec),
+        packet_type::CODED_FRAMES => !has_configuration(codec),
+        _ => false,
+    };
+    tells.then_some((codec, header.body))
+}
+
+fn has_configuration(codec: Codec) -> bool {
+    matches!(codec, Codec::Aac | Codec::Opus | Codec::Flac)
 }
 
 #[cfg(test)]

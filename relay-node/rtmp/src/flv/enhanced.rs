@@ -7,12 +7,17 @@ const MOD_EX: u8 = 7;
 
 /// The start of an extended tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ExHeader {
+pub(super) struct ExHeader<'a> {
     /// Of the message, or of all tracks in it.
     pub(super) packet_type: u8,
     pub(super) codec: Option<Codec>,
     pub(super) track: u8,
+    /// What follows, of the first track if there are several.
+    pub(super) body: &'a [u8],
 }
+
+/// The way to put tracks into a message in which no track's length is told: there is but one.
+const ONE_TRACK: u8 = 0;
 
 /// A packet type with the modifiers (ModEx) before it skipped; `None` if they are cut short.
 pub(super) fn skip_modifiers(first: u8, mut rest: &[u8]) -> Option<(u8, &[u8])> {
@@ -35,25 +40,33 @@ pub(super) fn skip_modifiers(first: u8, mut rest: &[u8]) -> Option<(u8, &[u8])> 
 /// Reads on after the packet type: with several tracks there is a second one, in the lower half of
 /// a byte. In each of the three ways to put tracks into a message, the first track's codec comes
 /// next and then its number.
-pub(super) fn read(packet_type: u8, multitrack: u8, rest: &[u8]) -> ExHeader {
-    let (several, packet_type, rest) = match rest.split_first() {
-        Some((types, rest)) if packet_type == multitrack => (true, types & 0xF, rest),
-        _ => (false, packet_type, rest),
+pub(super) fn read(packet_type: u8, multitrack: u8, rest: &[u8]) -> ExHeader<'_> {
+    let (tracks, packet_type, rest) = match rest.split_first() {
+        Some((types, rest)) if packet_type == multitrack => (Some(types >> 4), types & 0xF, rest),
+        _ => (None, packet_type, rest),
     };
     let (codec, rest) = match rest.split_first_chunk() {
         Some((code, rest)) => (Codec::of_four_cc(*code), rest),
         None => (None, &[][..]),
     };
-    let track = if several {
-        rest.first().copied().unwrap_or_default()
-    } else {
-        0
+    let (track, body) = match (tracks, rest.split_first()) {
+        (None, _) | (_, None) => (0, rest),
+        (Some(ONE_TRACK), Some((&track, body))) => (track, body),
+        (Some(_), Some((&track, sized))) => (track, sized_body(sized).unwrap_or_default()),
     };
     ExHeader {
         packet_type,
         codec,
         track,
+        body,
     }
+}
+
+/// The bytes behind their length, of 24 bits.
+fn sized_body(sized: &[u8]) -> Option<&[u8]> {
+    let (&[high, middle, low], rest) = sized.split_first_chunk()?;
+    let length = u32::from_be_bytes([0, high, middle, low]);
+    rest.get(..usize::try_from(length).ok()?)
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! Just enough FLV and Enhanced RTMP to tell keyframes and sequence headers from the rest.
+//! Just enough FLV and Enhanced RTMP to tell keyframes and sequence headers from the rest, and what
+//! these headers say of picture and sound.
 //!
 //! Sources: Adobe's *Video File Format Specification 10.1*, annex E; *Enhanced RTMP* v1 and v2
 //! (Veovera). What is unknown, cut short or from a later version counts as an ordinary frame, so
@@ -7,6 +8,7 @@
 mod audio;
 mod codec;
 mod composition;
+mod configuration;
 mod enhanced;
 mod format;
 mod script;
@@ -14,6 +16,7 @@ mod video;
 
 pub use codec::Codec;
 pub use composition::composition_time;
+pub use configuration::{PictureSize, SoundFormat, picture_size, sound_format};
 pub use format::{AudioFormat, StreamFormat};
 
 use crate::message::MessageType;

@@ -21,7 +21,10 @@ mod avc_packet_type {
 
 mod packet_type {
     pub(super) const SEQUENCE_START: u8 = 0;
+    pub(super) const CODED_FRAMES: u8 = 1;
     pub(super) const SEQUENCE_END: u8 = 2;
+    /// With a composition time of 0 that is not written.
+    pub(super) const CODED_FRAMES_X: u8 = 3;
     pub(super) const METADATA: u8 = 4;
     pub(super) const MPEG2TS_SEQUENCE_START: u8 = 5;
     pub(super) const MULTITRACK: u8 = 6;
@@ -65,6 +68,7 @@ fn extended(first: u8, rest: &[u8]) -> Tag {
         packet_type,
         codec,
         track,
+        ..
     } = enhanced::read(packet_type, packet_type::MULTITRACK, rest);
     let class = match packet_type {
         packet_type::SEQUENCE_START | packet_type::MPEG2TS_SEQUENCE_START => {
@@ -78,6 +82,33 @@ fn extended(first: u8, rest: &[u8]) -> Tag {
         codec,
         track,
     }
+}
+
+/// What tells how the pictures are, behind the tag's own header: a decoder's configuration, or a
+/// keyframe of a codec that says it there.
+pub(super) fn body(payload: &[u8]) -> Option<(Codec, &[u8])> {
+    /// Bytes of packet type and composition time.
+    const CLASSIC_HEADER: usize = 4;
+    let (&first, rest) = payload.split_first()?;
+    if first & EXTENDED == 0 {
+        return match inspect(payload) {
+            Tag {
+                class: TagClass::VideoSequenceHeader,
+                codec: Some(codec),
+                ..
+            } => Some((codec, rest.get(CLASSIC_HEADER..)?)),
+            _ => None,
+        };
+    }
+    let (packet_type, rest) = enhanced::skip_modifiers(first & 0xF, rest)?;
+    let header = enhanced::read(packet_type, packet_type::MULTITRACK, rest);
+    let codec = header.codec?;
+    let tells = match header.packet_type {
+        packet_type::SEQUENCE_START => codec != Codec::Vp9,
+        packet_type::CODED_FRAMES | packet_type::CODED_FRAMES_X => codec == Codec::Vp9,
+        _ => false,
+    };
+    tells.then_some((codec, header.body))
 }
 
 fn frame(frame_type: u8) -> TagClass {
