@@ -4,12 +4,12 @@ use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use broadcast::{Backlog, Cursor, Log, Read, Room, SendItem};
+use broadcast::{Backlog, Cursor, Ingest, IngestFacts, Log, Onsets, Read, Room, SendItem, Warning};
 use rtmp::{Capabilities, Message};
 use shared::link::Protocol;
 use tokio::sync::watch;
 
-use crate::meter::Meter;
+use crate::clock;
 
 /// The one place where ingest and egress meet: the publisher appends, every output reads at its
 /// own cursor. The lock is held for a handful of pointers at a time and never across a wait.
@@ -35,12 +35,13 @@ pub struct Encoder {
 #[derive(Debug)]
 struct State {
     log: Log,
-    meter: Meter,
     /// The publisher's session; what comes from another is by somebody who was replaced.
     session: u64,
     encoder: Encoder,
     /// When it last sent anything.
     heard: Option<Instant>,
+    ingest: Ingest,
+    onsets: Onsets,
 }
 
 impl Encoder {
@@ -61,10 +62,11 @@ impl Feed {
         Self {
             state: Mutex::new(State {
                 log: Log::default(),
-                meter: Meter::default(),
                 session,
                 encoder,
                 heard: None,
+                ingest: Ingest::new(clock::now()),
+                onsets: Onsets::default(),
             }),
             grown: watch::Sender::new(()),
         }
@@ -74,6 +76,7 @@ impl Feed {
     pub fn begin_session(&self, session: u64, encoder: Encoder) {
         let mut state = self.lock();
         state.log.begin_session();
+        state.ingest.begin_session(clock::now());
         (state.session, state.encoder, state.heard) = (session, encoder, None);
     }
 
@@ -90,7 +93,7 @@ impl Feed {
                 return;
             }
             for message in messages {
-                state.meter.count(now, message.payload.len());
+                state.ingest.observe(now, &message);
                 state.log.append(now, message);
             }
             state.heard = Some(now);
@@ -127,8 +130,22 @@ impl Feed {
 
     /// Bytes of payload received, and how many bits of them a second lately.
     pub fn received(&self, now: Instant) -> (u64, u64) {
-        let state = self.lock();
-        (state.meter.total(), state.meter.bits_per_second(now))
+        self.lock().ingest.received(now)
+    }
+
+    /// What there is to know of what the encoder sends.
+    pub fn facts(&self, now: Instant) -> IngestFacts {
+        self.lock().ingest.facts(now)
+    }
+
+    /// How many bits a second come, once there was time to measure them.
+    pub fn steady_bitrate(&self, now: Instant) -> Option<u64> {
+        self.lock().ingest.steady_bitrate(now)
+    }
+
+    /// Of these warnings, those that have just begun.
+    pub fn onsets(&self, now: Instant, warnings: &[Warning]) -> Vec<Warning> {
+        self.lock().onsets.of(now, warnings)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

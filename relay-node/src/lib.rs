@@ -13,7 +13,6 @@ pub mod egress;
 pub mod feed;
 pub mod ingest;
 pub mod logging;
-pub mod meter;
 pub mod node;
 pub mod registry;
 pub mod shutdown;

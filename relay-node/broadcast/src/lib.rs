@@ -73,8 +73,10 @@
 
 mod backoff;
 mod cursor;
+mod ingest;
 mod lag;
 mod log;
+mod meter;
 mod output;
 mod reconcile;
 mod revision;
@@ -88,11 +90,17 @@ pub use cursor::{
     AUDIO_ALONE, Backlog, CACHED_GOP_AGE, CATCH_UP_MAX, Cursor, FIRST_KEYFRAME_LAG, RESUME_LAG,
     Read, Room, SendItem, Skipped, StartPolicy,
 };
+pub use ingest::{
+    AudioFacts, BITRATE_RECOMMENDED, DRIFT_MAX_MS, FRAME_RATE_LOW, Ingest, IngestFacts,
+    KEYFRAMES_RARE, KEYFRAMES_TOO_RARE, MISSING_AFTER, NEWS_AFTER, Onsets, SILENT_AFTER,
+    VideoFacts, Warning,
+};
 pub use lag::{LAG_MAX, LAG_MAX_BYTES, Lag};
 pub use log::{
     ENTRY_COST, Entry, HEADER_MAX_BYTES, HEADERS_MAX, Header, Headers, LOG_MAX_AGE, LOG_MAX_BYTES,
     Log, METADATA_MAX_BYTES, SEAM_MAX, SEAM_MAX_BYTES,
 };
+pub use meter::{METER_WINDOW, Meter};
 pub use output::{
     ATTEMPT_MAX, Action, Event, Failure, OutputMachine, Reason, STABLE_AFTER, STALL_MAX,
     STALL_SHOWN, State, Status, Step, WORDS_MAX,

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use broadcast::{
-    Action, Event, Failure, OutputMachine, Reason, Skipped, StartPolicy, State, Status, Step,
+    Action, Event, Failure, Meter, OutputMachine, Reason, Skipped, StartPolicy, State, Status, Step,
 };
 use shared::id::{InputUid, OutputUid};
 use tokio::sync::Notify;
@@ -143,6 +143,8 @@ pub struct Figures {
     pub next_retry: Option<Instant>,
     /// Bytes written to the destination, headers included.
     pub sent: u64,
+    /// Bits a second written lately.
+    pub bitrate: u64,
     /// What it was not sent because it lagged.
     pub skipped: Skipped,
 }
@@ -152,7 +154,7 @@ pub(super) struct Shared(Mutex<Inner>);
 
 struct Inner {
     machine: OutputMachine,
-    sent: u64,
+    sent: Meter,
     skipped: Skipped,
     observer: Option<Observer>,
 }
@@ -168,7 +170,8 @@ impl Inner {
             attempts: status.attempts,
             connects: status.connects,
             next_retry: status.next_retry,
-            sent: self.sent,
+            sent: self.sent.total(),
+            bitrate: self.sent.bits_per_second(clock::now()),
             skipped: self.skipped,
         }
     }
@@ -191,7 +194,7 @@ impl Shared {
     pub(super) fn new(policy: StartPolicy, observer: Observer) -> Self {
         Self(Mutex::new(Inner {
             machine: OutputMachine::new(clock::now(), policy),
-            sent: 0,
+            sent: Meter::default(),
             skipped: Skipped::default(),
             observer: Some(observer),
         }))
@@ -202,7 +205,7 @@ impl Shared {
     }
 
     pub(super) fn sent(&self, bytes: usize) {
-        self.lock().sent += bytes as u64;
+        self.lock().sent.count(clock::now(), bytes);
     }
 
     pub(super) fn skipped(&self, skipped: Skipped) {

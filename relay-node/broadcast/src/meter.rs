@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// What is meant by *lately*: long enough to even out a group of pictures.
-const WINDOW: Duration = Duration::from_secs(5);
+pub const METER_WINDOW: Duration = Duration::from_secs(5);
 
 /// How finely the window moves.
 const STEP: Duration = Duration::from_millis(250);
@@ -28,7 +28,7 @@ impl Meter {
             self.steps.push_back((now, self.total));
         }
         while let Some((began, _)) = self.steps.front()
-            && now.saturating_duration_since(*began) > WINDOW
+            && now.saturating_duration_since(*began) > METER_WINDOW
         {
             self.steps.pop_front();
         }
@@ -45,7 +45,7 @@ impl Meter {
         let oldest = self
             .steps
             .iter()
-            .find(|(began, _)| now.saturating_duration_since(*began) <= WINDOW);
+            .find(|(began, _)| now.saturating_duration_since(*began) <= METER_WINDOW);
         let Some((began, before)) = oldest else {
             return 0;
         };
@@ -72,7 +72,7 @@ mod tests {
         let rate = meter.bits_per_second(now);
         assert!((790_000..=820_000).contains(&rate), "{rate}");
         assert!(meter.steps.len() <= 21, "{}", meter.steps.len());
-        assert_eq!(meter.bits_per_second(now + 2 * WINDOW), 0);
+        assert_eq!(meter.bits_per_second(now + 2 * METER_WINDOW), 0);
         assert_eq!(meter.total(), 1_000_000);
     }
 }
