@@ -13,7 +13,7 @@ use shared::link::Snapshot;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
@@ -35,6 +35,10 @@ const STOP_MAX: Duration = Duration::from_secs(3);
 /// How long the uplink has for its last events.
 const UPLINK_STOP_MAX: Duration = Duration::from_millis(1200);
 
+/// How often it is looked at what encoders send: a person at an encoder is told within seconds what
+/// is wrong, and one who sends too much is cut as soon.
+const INSPECT_EVERY: Duration = Duration::from_secs(1);
+
 /// Everything that a node is started with: files read, nothing opened.
 pub struct SetUp {
     node: NodeName,
@@ -47,6 +51,7 @@ pub struct SetUp {
     revs: Arc<Revs>,
     snapshots: mpsc::Receiver<Snapshot>,
     uplink: Option<Uplink>,
+    max_bitrate: Option<u64>,
 }
 
 impl SetUp {
@@ -94,6 +99,7 @@ impl SetUp {
             revs,
             snapshots,
             uplink,
+            max_bitrate: config.max_bitrate,
         })
     }
 }
@@ -193,6 +199,7 @@ impl Node {
             set_up.control,
             set_up.revs,
             set_up.dialler,
+            set_up.max_bitrate,
         ));
         let (accepting, serving) = (CancellationToken::new(), CancellationToken::new());
         let ingest = Ingest::new(Arc::clone(&registry), accepting.clone());
@@ -204,8 +211,9 @@ impl Node {
             ingest: ingest.clone(),
             accepting: accepting.clone(),
             serving: serving.clone(),
-            uplink: run_uplink(set_up.uplink, serving.clone()),
+            uplink: run_uplink(set_up.uplink, Arc::clone(&registry), serving.clone()),
         };
+        tokio::spawn(inspect(Arc::clone(&registry), serving.clone()));
         tokio::spawn(apply(set_up.snapshots, Arc::clone(&registry)));
         tokio::spawn(admin::serve(admin, registry, accepting, serving));
         for listener in rtmps {
@@ -280,12 +288,25 @@ fn addresses(listeners: &[TcpListener]) -> Vec<SocketAddr> {
         .collect()
 }
 
-fn run_uplink(uplink: Option<Uplink>, stop: CancellationToken) -> JoinHandle<()> {
+fn run_uplink(
+    uplink: Option<Uplink>,
+    registry: Arc<Registry>,
+    stop: CancellationToken,
+) -> JoinHandle<()> {
     tokio::spawn(async move {
         if let Some(uplink) = uplink {
-            uplink.run(stop).await;
+            uplink.run(&|| registry.figures(), stop).await;
         }
     })
+}
+
+async fn inspect(registry: Arc<Registry>, stop: CancellationToken) {
+    let mut ticks = interval(INSPECT_EVERY);
+    // A node that was held up has nothing to make up for.
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        registry.inspect();
+    }
 }
 
 async fn apply(mut snapshots: mpsc::Receiver<Snapshot>, registry: Arc<Registry>) {

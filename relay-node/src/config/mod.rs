@@ -12,7 +12,8 @@ use shared::secret::Secret;
 use url::Url;
 
 pub use written::{
-    Addresses, Admin, Control, Log, LogFormat, LogLevel, Networks, Outputs, Rtmp, Rtmps, Written,
+    Addresses, Admin, Control, Ingest, Log, LogFormat, LogLevel, Networks, Outputs, Rtmp, Rtmps,
+    Written,
 };
 
 use crate::toml_error::TomlError;
@@ -26,6 +27,8 @@ pub struct Config {
     pub rtmps: Option<RtmpsListener>,
     /// Where they connect by plain RTMP; empty if they cannot.
     pub rtmp: Vec<SocketAddr>,
+    /// The most bits a second that an encoder may send, if there is a bound.
+    pub max_bitrate: Option<u64>,
     /// Who decides what is relayed.
     pub source: Source,
     /// Where health, status and metrics are served.
@@ -104,6 +107,10 @@ impl Config {
             node,
             rtmps,
             rtmp,
+            max_bitrate: written
+                .ingest
+                .max_bitrate_kbps
+                .map(|kbps| 1000 * u64::from(kbps.get())),
             source,
             admin: written.admin.listen.unwrap_or(DEFAULT_ADMIN_LISTEN),
             ca_file: written.outputs.ca_file,

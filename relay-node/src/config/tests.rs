@@ -16,6 +16,8 @@ certificate = "cert.pem"
 private_key = "/etc/key.pem"
 [rtmp]
 listen = "127.0.0.1:1935"
+[ingest]
+max_bitrate_kbps = 20000
 [control]
 url = "http://127.0.0.1:8780"
 token_file = "token"
@@ -30,12 +32,13 @@ level = "debug"
 format = "json"
 "#;
 
-const EVERY_FLAG: [&str; 13] = [
+const EVERY_FLAG: [&str; 14] = [
     "--node=ams-1",
     "--rtmps-listen=127.0.0.2:1,127.0.0.2:2",
     "--rtmps-certificate=c",
     "--rtmps-private-key=k",
     "--rtmp-listen=127.0.0.2:3",
+    "--ingest-max-bitrate-kbps=1",
     "--control-url=https://control.example/",
     "--control-token-file=t",
     "--admin-listen=127.0.0.2:4",
@@ -111,6 +114,7 @@ fn wrong_keys_are_named_with_their_line() {
         ("[rtmps]\nlisten = []\n", 2, 10, "array"),
         ("[rtmps]\nlisten = \"443\"\n", 2, 10, "port"),
         ("[rtmp]\n", 1, 1, "listen"),
+        ("[ingest]\nmax_bitrate_kbps = 0\n", 2, 20, "nonzero"),
         ("node = \"A b\"\n", 1, 8, "a-z"),
     ] {
         let folder = tempfile::tempdir().unwrap();
@@ -144,6 +148,7 @@ fn defaults_fill_what_is_absent() {
     assert_eq!(config.rtmps.unwrap().listen, ["[::]:443".parse().unwrap()]);
     assert!(config.rtmp.is_empty());
     assert_eq!(config.destinations, AddressPolicy::default());
+    assert_eq!(config.max_bitrate, None);
     assert_eq!(config.admin, "127.0.0.1:8781".parse().unwrap());
     assert_eq!(
         (config.log_level, config.log_format),
@@ -163,6 +168,17 @@ fn destinations_may_be_where_the_operator_allows() {
     assert!(judge(private, "10.1.1.1") && !judge(private, "127.0.0.1"));
     assert!(!judge(loopback, "10.1.1.1") && judge(loopback, "127.0.0.1"));
     assert!(toml::from_str::<Written>("[outputs]\nallow = [\"10.0.0.1/8\"]").is_err());
+}
+
+#[test]
+fn bitrates_are_written_in_kilobits_and_counted_in_bits() {
+    let config = |kbps| {
+        let text =
+            format!("[rtmp]\nlisten = \"127.0.0.1:1935\"\n[ingest]\nmax_bitrate_kbps = {kbps}\n");
+        Config::complete(file(&text), Some("inputs.toml".into())).unwrap()
+    };
+    assert_eq!(config(12_000).max_bitrate, Some(12_000_000));
+    assert_eq!(config(u32::MAX).max_bitrate, Some(4_294_967_295_000));
 }
 
 #[test]
@@ -216,6 +232,7 @@ fn the_shipped_example_is_right() {
         node,
         rtmps,
         rtmp,
+        ingest,
         control,
         admin,
         outputs,
@@ -223,6 +240,7 @@ fn the_shipped_example_is_right() {
     } = written;
     assert!(node.is_some() && rtmps.listen.is_some() && rtmp.listen.is_some());
     assert!(rtmps.certificate.is_some() && rtmps.private_key.is_some());
+    assert!(ingest.max_bitrate_kbps.is_some());
     assert!(control.url.is_some() && control.token_file.is_some() && admin.listen.is_some());
     assert!(outputs.ca_file.is_some() && outputs.allow_loopback.is_some());
     assert!(outputs.allow.is_some());

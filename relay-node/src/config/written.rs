@@ -4,6 +4,7 @@
 //! stands in the file: defaults are filled in afterwards, by [`Config`](super::Config).
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -28,6 +29,9 @@ pub struct Written {
     #[command(flatten)]
     #[expect(missing_docs, reason = "as above")]
     pub rtmp: Rtmp,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "as above")]
+    pub ingest: Ingest,
     #[command(flatten)]
     #[expect(missing_docs, reason = "as above")]
     pub control: Control,
@@ -55,6 +59,12 @@ impl Written {
             },
             rtmp: Rtmp {
                 listen: self.rtmp.listen.or(below.rtmp.listen),
+            },
+            ingest: Ingest {
+                max_bitrate_kbps: self
+                    .ingest
+                    .max_bitrate_kbps
+                    .or(below.ingest.max_bitrate_kbps),
             },
             control: Control {
                 url: self.control.url.or(below.control.url),
@@ -125,6 +135,19 @@ pub struct Rtmp {
     // Without serde's leniency towards `Option`s: the table alone would switch on nothing.
     #[serde(deserialize_with = "some_addresses")]
     pub listen: Option<Addresses>,
+}
+
+/// `[ingest]`: what encoders may send.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Ingest {
+    /// The most kilobits a second that an encoder may send; without it, any
+    #[arg(
+        id = "ingest-max-bitrate-kbps",
+        long = "ingest-max-bitrate-kbps",
+        value_name = "KBPS"
+    )]
+    pub max_bitrate_kbps: Option<NonZeroU32>,
 }
 
 /// `[control]`: the control plane.

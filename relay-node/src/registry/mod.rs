@@ -1,5 +1,6 @@
 //! The broadcasts on air at this node.
 
+mod figures;
 mod on_air;
 mod publisher;
 mod publishing;
@@ -32,6 +33,8 @@ pub struct Registry {
     control: Arc<Control>,
     revs: Arc<Revs>,
     dialler: Dialler,
+    /// The most bits a second that an encoder may send, if there is a bound.
+    max_bitrate: Option<u64>,
     broadcasts: Mutex<Broadcasts>,
     /// What is still to be done for broadcasts that have ended.
     endings: TaskTracker,
@@ -59,12 +62,14 @@ impl Registry {
         control: Control,
         revs: Arc<Revs>,
         dialler: Dialler,
+        max_bitrate: Option<u64>,
     ) -> Self {
         Self {
             identity: Owner { node, instance },
             control: Arc::new(control),
             revs,
             dialler,
+            max_bitrate,
             broadcasts: Mutex::default(),
             endings: TaskTracker::new(),
         }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use broadcast::{Reason, State};
 use shared::id::{InputUid, OutputUid};
-use shared::link::{self, Departure, OutputChange, OutputState, What};
+use shared::link::{self, Departure, Fault, OutputChange, OutputState, What};
 
 use super::on_air::Idle;
 use super::status;
@@ -49,6 +49,11 @@ impl Teller {
     /// The encoder is gone, and the broadcast waits for it.
     pub(super) fn away(&self, reason: Departure) {
         self.tell(What::Away { reason });
+    }
+
+    /// Something is wrong with what the encoder sends.
+    pub(super) fn faulted(&self, fault: Fault) {
+        self.tell(What::Faulted(fault));
     }
 
     /// The broadcast is over, and nothing is left of it.
@@ -142,6 +147,7 @@ mod tests {
             connects: 1,
             next_retry: None,
             sent: 0,
+            bitrate: 0,
             skipped: Skipped::default(),
         }
     }

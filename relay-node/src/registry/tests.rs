@@ -19,7 +19,16 @@ pub(crate) fn registry() -> Arc<Registry> {
 }
 
 fn registry_with(settings: &str) -> Arc<Registry> {
-    let inputs = format!("[[input]]\nstream_key = \"{KEY}\"\n{settings}");
+    registry_within(None, settings)
+}
+
+/// One that takes no encoder that sends more bits a second.
+fn registry_within(max_bitrate: Option<u64>, settings: &str) -> Arc<Registry> {
+    let inputs = format!(
+        "[[input]]
+stream_key = \"{KEY}\"
+{settings}"
+    );
     let control = Control::Static(static_control::Handle::parse(&inputs).unwrap());
     let tls = tls::client_config(None).unwrap();
     Arc::new(Registry::new(
@@ -28,6 +37,7 @@ fn registry_with(settings: &str) -> Arc<Registry> {
         control,
         Arc::default(),
         Dialler::new(AddressPolicy::default(), tls),
+        max_bitrate,
     ))
 }
 
@@ -138,6 +148,39 @@ async fn a_key_replaced_while_it_is_checked_is_refused() {
     let _another = Asking::begin(&registry);
     registry.apply(replaced);
     assert_eq!(publish(&registry).await.err(), Some(Refusal::KeyReplaced));
+}
+
+/// So many bits a second, for six seconds of the clock that is held.
+async fn send(publisher: &Publisher, registry: &Registry, bitrate: u64) {
+    for _ in 0..60 {
+        let mut payload = vec![0xAA; (bitrate / 80) as usize];
+        payload[..2].copy_from_slice(&[0x17, 1]);
+        publisher.append([Message {
+            kind: MessageType::VIDEO,
+            timestamp: 0,
+            stream_id: 1,
+            payload: payload.into(),
+        }]);
+        tokio::time::advance(Duration::from_millis(100)).await;
+        registry.inspect();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_sends_more_than_the_bound_is_cut() {
+    for (bound, is_cut) in [
+        (None, false),
+        (Some(900_000), true),
+        (Some(1_100_000), false),
+    ] {
+        let registry = registry_within(bound, "");
+        let mut publisher = publish(&registry).await.unwrap();
+        send(&publisher, &registry, 1_000_000).await;
+        assert_eq!(registry.status().is_empty(), is_cut, "{bound:?}");
+        if is_cut {
+            assert_eq!(publisher.cut().await, Refusal::TooFast);
+        }
+    }
 }
 
 #[tokio::test]

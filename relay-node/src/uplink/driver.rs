@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
-use shared::link::{PING, Reconciliation, Snapshot};
+use shared::id;
+use shared::link::{Figures, InputFigures, PING, Reconciliation, Snapshot, ToControl};
 use tokio::sync::mpsc;
 use tokio::time;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
@@ -15,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::Shared;
 use super::endpoint::Endpoint;
 use super::failure::Failure;
+use super::figures::{Gather, Turns, in_frames};
 use super::http::Http;
 use super::link::Action;
 use super::socket::Socket;
@@ -23,6 +25,7 @@ use crate::control::Revs;
 /// Owns the socket and the polls, and the time between them.
 pub(super) struct Driver {
     pub(super) shared: Arc<Shared>,
+    pub(super) instance: id::Instance,
     pub(super) revs: Arc<Revs>,
     pub(super) snapshots: mpsc::Sender<Snapshot>,
     pub(super) http: Http,
@@ -33,10 +36,10 @@ pub(super) struct Driver {
 impl Driver {
     /// Runs until `shutdown`, and then until the control plane has taken care of every event, for
     /// [`LINGER`] at most.
-    pub(super) async fn run(self, shutdown: CancellationToken) {
+    pub(super) async fn run(self, figures: &Gather<'_>, shutdown: CancellationToken) {
         let mut io = Io::default();
         tokio::select! {
-            () = self.serve(&mut io) => {}
+            () = self.serve(&mut io, figures) => {}
             () = self.finish(shutdown) => {}
         }
         if let Some(socket) = io.socket.take() {
@@ -45,8 +48,8 @@ impl Driver {
     }
 
     /// Returns when nobody takes snapshots any more.
-    async fn serve(&self, io: &mut Io) {
-        while self.act(io).await.is_ok() {
+    async fn serve(&self, io: &mut Io, figures: &Gather<'_>) {
+        while self.act(io, figures).await.is_ok() {
             let timeout = self.shared.link().poll_timeout();
             tokio::select! {
                 () = self.shared.changed.notified() => {}
@@ -81,7 +84,7 @@ impl Driver {
     }
 
     /// Performs every action that is due.
-    async fn act(&self, io: &mut Io) -> Result<(), NobodyListens> {
+    async fn act(&self, io: &mut Io, figures: &Gather<'_>) -> Result<(), NobodyListens> {
         loop {
             let action = self.shared.link().poll_action(&self.revs, now());
             let text = match action {
@@ -103,24 +106,38 @@ impl Driver {
                     io.socket = None;
                     continue;
                 }
+                Some(Action::Figures) => {
+                    self.send_figures(io, figures());
+                    continue;
+                }
                 Some(Action::Ping) => Ok(Utf8Bytes::from_static(PING)),
-                Some(Action::Poll(report)) => {
+                Some(Action::Poll(mut report)) => {
+                    report.figures = io.polled.take(figures());
                     let http = self.http.clone();
                     io.polling = Some(Box::pin(async move { http.poll(&report).await }));
                     continue;
                 }
-                Some(Action::Send(frame)) => serde_json::to_string(&frame)
-                    .map(Utf8Bytes::from)
-                    .map_err(|error| Failure::Unreadable(error.into())),
+                Some(Action::Send(frame)) => text(&frame),
             };
-            let sent = text.and_then(|text| match &io.socket {
-                Some(socket) => socket.send(text),
-                None => Err(Failure::Closed),
-            });
-            if let Err(failure) = sent {
-                io.socket = None;
-                self.shared.link().closed(&failure, now());
-            }
+            self.send(io, text);
+        }
+    }
+
+    fn send(&self, io: &mut Io, text: Result<Utf8Bytes, Failure>) {
+        let sent = text.and_then(|text| match &io.socket {
+            Some(socket) => socket.send(text),
+            None => Err(Failure::Closed),
+        });
+        if let Err(failure) = sent {
+            io.socket = None;
+            self.shared.link().closed(&failure, now());
+        }
+    }
+
+    fn send_figures(&self, io: &mut Io, figures: Vec<InputFigures>) {
+        for inputs in in_frames(figures) {
+            let instance = self.instance;
+            self.send(io, text(&ToControl::Figures(Figures { instance, inputs })));
         }
     }
 
@@ -140,6 +157,12 @@ impl Driver {
     }
 }
 
+fn text(frame: &ToControl) -> Result<Utf8Bytes, Failure> {
+    serde_json::to_string(frame)
+        .map(Utf8Bytes::from)
+        .map_err(|error| Failure::Unreadable(error.into()))
+}
+
 /// Nobody takes snapshots any more: the node is gone.
 struct NobodyListens;
 
@@ -149,6 +172,7 @@ struct Io {
     opening: Option<Exchange<Socket>>,
     socket: Option<Socket>,
     polling: Option<Exchange<Reconciliation>>,
+    polled: Turns,
 }
 
 /// One question and its outcome.

@@ -46,6 +46,8 @@ pub(super) enum Action {
     Deliver(Snapshot),
     /// Drop the socket.
     Drop,
+    /// Send over the socket how the broadcasts are doing.
+    Figures,
     /// Send [`PING`](shared::link::PING) over the socket.
     Ping,
     /// Poll with this report; the outcome goes to [`Link::polled`].
@@ -114,14 +116,13 @@ impl Link {
         }
         match serde_json::from_str(text) {
             Ok(ToNode::Reconciliation(reconciliation)) => {
-                open.established.get_or_insert(now);
-                open.awaiting = None;
+                open.answered(now);
                 self.reconcile(reconciliation);
                 self.update_state();
             }
             Ok(ToNode::Snapshot(snapshot)) => self.inbox.push_back(snapshot),
             Ok(ToNode::EventsTaken { through }) => self.acknowledge(through),
-            Ok(ToNode::Watch(_)) => {}
+            Ok(ToNode::Watch(watch)) => open.watched(watch, now),
             Ok(ToNode::Unknown) => debug!("a frame of a kind that this version does not know"),
             Err(error) => {
                 let place = Unreadable::from(error);
@@ -222,6 +223,9 @@ impl Link {
         }
         if let Some((_, applied)) = self.applied.pop_first() {
             return Some(Action::Send(ToControl::Applied(applied)));
+        }
+        if open.figures_are_due(now) {
+            return Some(Action::Figures);
         }
         if now >= open.next_ping {
             open.next_ping = now + PING_EVERY;

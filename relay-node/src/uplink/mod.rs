@@ -11,6 +11,7 @@ mod driver;
 mod endpoint;
 mod events;
 mod failure;
+mod figures;
 mod http;
 mod link;
 mod socket;
@@ -36,6 +37,7 @@ use crate::control::{Accepted, LinkState, Refused, Revs};
 use driver::{Driver, now};
 use endpoint::Endpoint;
 use failure::Failure;
+pub use figures::Gather;
 use http::Http;
 use link::{Link, TOKEN_ADVICE};
 
@@ -152,6 +154,7 @@ impl Uplink {
         let (snapshots, receiver) = mpsc::channel(QUEUED_SNAPSHOTS);
         let driver = Driver {
             shared,
+            instance: config.instance,
             revs,
             snapshots,
             http,
@@ -162,8 +165,9 @@ impl Uplink {
     }
 
     /// Runs until the receiver of snapshots is dropped, or until `shutdown`, by a second at most.
-    pub async fn run(self, shutdown: CancellationToken) {
-        self.0.run(shutdown).await;
+    /// `figures` says how every broadcast on air is doing.
+    pub async fn run(self, figures: &Gather<'_>, shutdown: CancellationToken) {
+        self.0.run(figures, shutdown).await;
     }
 }
 

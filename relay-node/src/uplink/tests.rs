@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use shared::limits::MAX_LINK_FRAME_BYTES;
 use shared::link::{
-    Departure, Event, PublishRefusal, Reconciliation, Report, ToControl, ToNode, Wish,
+    Departure, Event, IngestFigures, InputFigures, PublishRefusal, Reconciliation, Report,
+    ToControl, ToNode, Warning, Watch, Wish,
 };
 use tokio::task::JoinHandle;
 
@@ -23,6 +25,23 @@ fn snapshot(rev: u64) -> Snapshot {
         oldest_key: 0,
         wish: Wish::relay(vec![]),
     }
+}
+
+/// Of so many inputs that one frame does not hold them.
+fn in_pieces() -> Vec<InputFigures> {
+    let of = |number| InputFigures {
+        input: input(number),
+        epoch: 1,
+        ingest: IngestFigures {
+            warnings: vec![Warning {
+                code: "long".into(),
+                message: "a".repeat(MAX_LINK_FRAME_BYTES / 6),
+            }],
+            ..IngestFigures::default()
+        },
+        outputs: Vec::new(),
+    };
+    (0..3).map(of).collect()
 }
 
 fn granted(key: u64) -> Accepted {
@@ -65,17 +84,22 @@ impl Node {
             handle: Arc::new(handle),
             revs,
             snapshots,
-            task: tokio::spawn(uplink.run(shutdown.clone())),
+            task: tokio::spawn({
+                let shutdown = shutdown.clone();
+                async move { uplink.run(&in_pieces, shutdown).await }
+            }),
             shutdown,
         }
     }
 
-    /// The control plane's end of the socket, its first report answered.
+    /// The control plane's end of the socket, its first report answered, and the first figures
+    /// taken.
     async fn connect(&mut self) -> Peer {
         let mut peer = self.fake.socket().await;
         report(&mut peer).await;
         let answer = reconciliation(vec![], 0);
         peer.send(&ToNode::Reconciliation(answer)).await;
+        assert_eq!(figures(&mut peer).await, in_pieces());
         peer
     }
 }
@@ -84,6 +108,32 @@ async fn report(peer: &mut Peer) -> Report {
     match peer.receive().await {
         Some(ToControl::Report(report)) => report,
         other => panic!("not a report: {other:?}"),
+    }
+}
+
+/// A whole round of them.
+async fn figures(peer: &mut Peer) -> Vec<InputFigures> {
+    let mut inputs = Vec::new();
+    while inputs.len() < 3 {
+        match peer.receive().await {
+            Some(ToControl::Figures(frame)) => {
+                assert_eq!(frame.instance, Instance::from_random([7; 16]));
+                assert_eq!(frame.inputs.len(), 1);
+                inputs.extend(frame.inputs);
+            }
+            other => panic!("no figures: {other:?}"),
+        }
+    }
+    inputs
+}
+
+#[tokio::test]
+async fn figures_go_up_while_somebody_watches() {
+    let mut node = Node::start().await;
+    let mut peer = node.connect().await;
+    peer.send(&ToNode::Watch(Watch { seconds: 2 })).await;
+    for _ in 0..3 {
+        assert_eq!(figures(&mut peer).await, in_pieces());
     }
 }
 
@@ -134,6 +184,7 @@ async fn polls_bring_changes_while_upgrades_are_refused() {
     assert_eq!(post.authorization, format!("Bearer {TOKEN}"));
     let polled: Report = serde_json::from_value(post.body.clone()).unwrap();
     assert_eq!(polled.revs, [(input(1), 3)].into());
+    assert_eq!(polled.figures, in_pieces()[..1]);
     post.answer(200, &reconciliation(vec![snapshot(4)], 0));
     assert_eq!(node.snapshots.recv().await, Some(snapshot(4)));
     assert_eq!(node.handle.state(), LinkState::Polling);
@@ -239,12 +290,10 @@ async fn a_frame_over_the_bound_costs_the_socket() {
     let mut node = Node::start().await;
     let mut peer = node.connect().await;
     let frame = |length: usize| format!("\"{}\"", "a".repeat(length - 2));
-    peer.send_text(&frame(shared::limits::MAX_LINK_FRAME_BYTES))
-        .await;
+    peer.send_text(&frame(MAX_LINK_FRAME_BYTES)).await;
     peer.send(&ToNode::Snapshot(snapshot(1))).await;
     assert_eq!(node.snapshots.recv().await, Some(snapshot(1)));
-    peer.send_text(&frame(shared::limits::MAX_LINK_FRAME_BYTES + 1))
-        .await;
+    peer.send_text(&frame(MAX_LINK_FRAME_BYTES + 1)).await;
     assert_eq!(peer.receive().await, None);
     node.connect().await;
 }

@@ -236,3 +236,91 @@ async fn an_output_that_waits_connects_at_once_when_asked() {
         assert_eq!(destination.rest().await, []);
     }
 }
+
+/// A sequence header as x264 writes it: 640 by 360.
+const PICTURES: &[u8] =
+    b"\x17\0\0\0\0\x01\x42\xc0\x1e\xff\xe1\0\x19\x67\x42\xc0\x1e\xd9\0\xa0\x2f\xf9\x70\x11\0\0\x03\0\
+      \x01\0\0\x03\0\x32\x0f\x16\x2e\x48";
+
+#[tokio::test]
+async fn figures_tell_what_comes_in_and_what_goes_out() {
+    let mut destination = Destination::plain(1).await;
+    let mut node = Controlled::new().await;
+    let mut encoder = node.publish(0, relay(&[&destination])).await;
+    node.until(change(&destination, OutputState::Live)).await;
+    destination.publishing().await;
+    let mut first = headers();
+    first[1].2 = PICTURES.into();
+    let sent = [first, group(0), group(1), group(2)].concat();
+    encoder.send(&sent).await;
+    destination.pieces(sent.len()).await;
+
+    node.watch(60).await;
+    let figures = node.figures().await;
+    assert_eq!((figures.input, figures.epoch), (input(), 1));
+    let payload: usize = sent.iter().map(|(_, _, payload)| payload.len()).sum();
+    let ingest = &figures.ingest;
+    assert_eq!(ingest.bytes, payload as u64);
+    assert!(ingest.bitrate > 0 && ingest.idle_ms < 3000);
+    let video = ingest.video.as_ref().unwrap();
+    assert_eq!(video.codec, "h264");
+    assert_eq!((video.width, video.height), (Some(640), Some(360)));
+    assert_eq!(video.keyframe_interval_ms, Some(1000));
+    let rate = video.frame_rate.unwrap();
+    assert!((rate - 20.0).abs() < 1.0, "{rate}");
+    let audio = ingest.audio.as_ref().unwrap();
+    assert_eq!(audio.codec, "aac");
+    assert_eq!((audio.sample_rate, audio.channels), (Some(44_100), Some(2)));
+    assert!(ingest.audio_ahead_ms.is_some());
+    let [outgoing] = &figures.outputs[..] else {
+        panic!("not one output: {figures:?}");
+    };
+    assert_eq!(outgoing.output, output(&destination));
+    assert!(outgoing.bytes > payload as u64 && outgoing.bitrate > 0);
+    assert_eq!((outgoing.connects, outgoing.skipped_ms), (1, 0));
+
+    // An encoder that goes silent is told once, and its figures say so for as long as it is.
+    let fault = |what| match what {
+        What::Faulted(fault) => Some(fault),
+        _ => None,
+    };
+    let fault = node.until(fault).await;
+    assert_eq!(fault.code, "silent");
+    assert!(
+        fault
+            .message
+            .starts_with("Nothing has come from the encoder for 3 s: ")
+    );
+    assert_eq!((&*fault.video_codec, &*fault.audio_codec), ("h264", "aac"));
+    while node.figures().await.ingest.idle_ms < 5000 {}
+    let warnings = node.figures().await.ingest.warnings;
+    assert_eq!(warnings.len(), 1);
+    assert_eq!(warnings[0].code, "silent");
+    encoder.stop().await;
+    assert_eq!(ended(node.happens().await.what), Some(Departure::Goodbye));
+}
+
+#[tokio::test]
+async fn an_encoder_that_sends_too_much_is_told_and_cut() {
+    let mut node = Controlled::with_max_bitrate(Some(100_000)).await;
+    let mut encoder = node.publish(0, relay(&[])).await;
+    encoder.send(&headers()).await;
+    // 250 kB in the five seconds that are looked at.
+    encoder.send(&group(0)).await;
+    let fault = |what| match what {
+        What::Faulted(fault) if fault.code == "bitrate_refused" => Some(fault),
+        _ => None,
+    };
+    let looked_at = tokio::time::sleep(std::time::Duration::from_millis(4500));
+    tokio::select! {
+        () = looked_at => {}
+        early = node.until(fault) => panic!("before it was measured: {early:?}"),
+    }
+    encoder.send(&group(1)).await;
+    let fault = node.until(fault).await;
+    assert!(fault.message.contains("takes at most 100:"), "{fault:?}");
+    let words = encoder.refused().await;
+    assert_eq!(words.code, "NetStream.Publish.Rejected");
+    assert!(words.description.contains("more bitrate than"), "{words:?}");
+    assert_eq!(node.until(ended).await, Departure::Misbehaved);
+}

@@ -33,6 +33,8 @@ pub enum Refusal {
     /// Another encoder is on air that took this one's place, or the like, a moment ago: two that
     /// each connect again would fight for ever.
     Contested,
+    /// The encoder sends more bits a second than it may.
+    TooFast,
     /// The control plane can't be asked whether the key is good.
     ///
     /// `NetStream.Failed` and not `NetStream.Publish.Denied`: nothing is wrong with the key, so an
@@ -56,7 +58,9 @@ impl Refusal {
             | Self::Disabled
             | Self::Deleted
             | Self::KeyReplaced => "NetStream.Publish.Denied",
-            Self::Replaced | Self::Occupied | Self::Contested => "NetStream.Publish.Rejected",
+            Self::Replaced | Self::Occupied | Self::Contested | Self::TooFast => {
+                "NetStream.Publish.Rejected"
+            }
             Self::TryAgain | Self::ShuttingDown => "NetStream.Failed",
             Self::PlaybackNotServed => "NetStream.Play.Failed",
         }
@@ -91,6 +95,10 @@ impl Refusal {
                 "Another encoder started with this stream key a moment ago, from another address: \
                  stop one of them, or try again in half a minute."
             }
+            Self::TooFast => {
+                "This stream has more bitrate than this server takes: lower it in the encoder's \
+                 output settings."
+            }
             Self::TryAgain => {
                 "The stream key can't be checked at the moment. Nothing is wrong with it: try again."
             }
@@ -122,7 +130,7 @@ mod tests {
 
     use super::*;
 
-    const ALL: [Refusal; 12] = [
+    const ALL: [Refusal; 13] = [
         Refusal::WrongApplication,
         Refusal::EmptyKey,
         Refusal::UnknownKey,
@@ -132,6 +140,7 @@ mod tests {
         Refusal::Replaced,
         Refusal::Occupied,
         Refusal::Contested,
+        Refusal::TooFast,
         Refusal::TryAgain,
         Refusal::ShuttingDown,
         Refusal::PlaybackNotServed,

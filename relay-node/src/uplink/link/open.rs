@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use shared::link::Event;
+use shared::link::{Event, Watch};
 
 use super::super::events::Events;
 use super::super::failure::Failure;
@@ -15,7 +15,7 @@ pub(super) struct Open {
     /// When anything came last.
     pub(super) heard: Instant,
     /// Since when a report is unanswered.
-    pub(super) awaiting: Option<Instant>,
+    awaiting: Option<Instant>,
     pub(super) next_ping: Instant,
     next_report: Instant,
     /// The last report carried the events up to this sequence number.
@@ -24,6 +24,9 @@ pub(super) struct Open {
     said_through: Option<u64>,
     /// Frames of events that are not answered, oldest first.
     unanswered: VecDeque<Unanswered>,
+    next_figures: Instant,
+    /// Until when somebody watches.
+    watched_until: Instant,
 }
 
 /// A frame of events that is not answered.
@@ -44,6 +47,8 @@ impl Open {
             reported_through: 0,
             said_through: None,
             unanswered: VecDeque::new(),
+            next_figures: now,
+            watched_until: now,
         }
     }
 
@@ -63,7 +68,38 @@ impl Open {
         let dead = self.heard + SILENT_AFTER;
         let mute = self.awaiting.map_or(dead, |since| since + MUTE_AFTER);
         let report = self.report_due(events);
-        dead.min(mute).min(self.next_ping).min(report)
+        let figures = self.established.map_or(dead, |_| self.next_figures);
+        dead.min(mute).min(self.next_ping).min(report).min(figures)
+    }
+
+    /// A report was answered.
+    pub(super) fn answered(&mut self, now: Instant) {
+        self.established.get_or_insert(now);
+        self.awaiting = None;
+    }
+
+    /// Somebody watches.
+    pub(super) fn watched(&mut self, watch: Watch, now: Instant) {
+        if now >= self.watched_until {
+            self.next_figures = now;
+        }
+        let lease = Duration::from_secs(watch.seconds.into()).min(WATCH_MAX);
+        self.watched_until = self.watched_until.max(now + lease);
+    }
+
+    /// Whether to send figures now: they are taken for sent.
+    pub(super) fn figures_are_due(&mut self, now: Instant) -> bool {
+        let are_due = self.established.is_some() && now >= self.next_figures;
+        if are_due {
+            let watched = now < self.watched_until;
+            self.next_figures = now
+                + if watched {
+                    WATCHED_EVERY
+                } else {
+                    FIGURES_EVERY
+                };
+        }
+        are_due
     }
 
     /// Whether to report now.
@@ -141,3 +177,14 @@ pub(super) const MAX_UNANSWERED: usize = 8;
 /// Events unanswered for so long are repeated in a report, which every version of the control plane
 /// answers.
 pub(super) const UNANSWERED_MAX: Duration = Duration::from_secs(5);
+
+/// The interval of figures while somebody watches: a person sees a change as it happens.
+pub(super) const WATCHED_EVERY: Duration = Duration::from_secs(1);
+
+/// The interval of figures otherwise: lists show them, and the control plane knows that the node
+/// lives.
+pub(super) const FIGURES_EVERY: Duration = Duration::from_secs(30);
+
+/// The longest that one wish to watch counts: whoever watches longer asks again, and one that is
+/// gone costs no more.
+pub(super) const WATCH_MAX: Duration = Duration::from_secs(300);

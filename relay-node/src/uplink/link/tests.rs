@@ -2,9 +2,12 @@ use std::ops::RangeInclusive;
 
 use shared::id::Instance;
 use shared::limits::MAX_EVENTS_PER_REPORT;
-use shared::link::{Departure, Wish};
+use shared::link::{Departure, Watch, Wish};
 
-use super::open::{MAX_UNANSWERED, MUTE_AFTER, SILENT_AFTER, UNANSWERED_MAX};
+use super::open::{
+    FIGURES_EVERY, MAX_UNANSWERED, MUTE_AFTER, SILENT_AFTER, UNANSWERED_MAX, WATCH_MAX,
+    WATCHED_EVERY,
+};
 use super::*;
 
 fn input(number: u8) -> InputUid {
@@ -39,6 +42,8 @@ struct Bench {
     link: Link,
     on_air: Revs,
     now: Instant,
+    /// When figures were asked for.
+    figures: Vec<Instant>,
 }
 
 impl Bench {
@@ -48,6 +53,7 @@ impl Bench {
             link: Link::new(Instance::from_random([7; 16]), || u64::MAX, now),
             on_air: Revs::default(),
             now,
+            figures: Vec::new(),
         }
     }
 
@@ -75,7 +81,14 @@ impl Bench {
     }
 
     fn actions(&mut self) -> Vec<Action> {
-        std::iter::from_fn(|| self.link.poll_action(&self.on_air, self.now)).collect()
+        let mut actions = Vec::new();
+        while let Some(action) = self.link.poll_action(&self.on_air, self.now) {
+            match action {
+                Action::Figures => self.figures.push(self.now),
+                action => actions.push(action),
+            }
+        }
+        actions
     }
 
     fn receive(&mut self, what: ToNode) {
@@ -524,4 +537,88 @@ fn a_refused_token_is_tried_again_slowly() {
     let start = bench.now;
     assert_eq!(bench.advance(Duration::from_secs(120), true).len(), 2);
     assert_eq!(bench.elapsed(start), REFUSED_RETRY);
+}
+
+impl Bench {
+    /// The times between figures, from now on, while `duration` passes.
+    fn figures_within(&mut self, duration: Duration) -> Vec<Duration> {
+        self.actions();
+        self.figures.clear();
+        let mut last = self.now;
+        let end = self.now + duration;
+        while self.now < end {
+            for action in self.advance(end - self.now, true) {
+                if matches!(action, Action::Send(ToControl::Report(_))) {
+                    self.receive(ToNode::Reconciliation(reconciliation(vec![], 0)));
+                }
+            }
+        }
+        let elapsed = |at: &Instant| at.duration_since(std::mem::replace(&mut last, *at));
+        self.figures.iter().map(elapsed).collect()
+    }
+
+    fn watch(&mut self, seconds: u32) {
+        self.receive(ToNode::Watch(Watch { seconds }));
+    }
+}
+
+#[test]
+fn figures_follow_the_first_answer_and_then_each_half_minute() {
+    let mut bench = Bench::on_air();
+    bench.actions();
+    bench.link.opened(bench.now);
+    bench.actions();
+    assert!(bench.figures.is_empty());
+    bench.receive(ToNode::Reconciliation(reconciliation(vec![], 0)));
+    bench.actions();
+    assert_eq!(bench.figures, [bench.now]);
+    let every = bench.figures_within(Duration::from_secs(100));
+    assert_eq!(every, [FIGURES_EVERY; 3]);
+}
+
+#[test]
+fn figures_come_at_once_and_every_second_while_somebody_watches() {
+    let mut bench = Bench::connected();
+    bench.figures_within(Duration::from_secs(10));
+    bench.watch(5);
+    bench.actions();
+    assert_eq!(bench.figures.last(), Some(&bench.now));
+    // At 0, 1, … 5 s, then as before.
+    let every = bench.figures_within(Duration::from_secs(40));
+    let (last, watched) = every.split_last().unwrap();
+    assert_eq!(watched, [WATCHED_EVERY; 5]);
+    assert_eq!(*last, FIGURES_EVERY);
+}
+
+#[test]
+fn who_watches_longer_asks_again_and_hurries_nothing() {
+    let mut bench = Bench::connected();
+    bench.watch(3);
+    assert_eq!(bench.figures_within(Duration::from_millis(2500)).len(), 2);
+    bench.figures.clear();
+    // Neither a second watcher nor a shorter wish takes anything away, or adds to the pace.
+    bench.watch(60);
+    bench.watch(1);
+    bench.actions();
+    assert!(bench.figures.is_empty());
+    let every = bench.figures_within(Duration::from_secs(59));
+    assert_eq!(every.len(), 59);
+}
+
+#[test]
+fn a_wish_to_watch_is_bounded_and_ends_with_its_socket() {
+    let mut bench = Bench::connected();
+    bench.watch(u32::MAX);
+    bench.actions();
+    let bound = WATCH_MAX.as_secs() as usize;
+    let every = bench.figures_within(WATCH_MAX + FIGURES_EVERY);
+    assert_eq!(every.len(), bound + 1);
+    bench.watch(u32::MAX);
+    bench.link.closed(&Failure::Closed, bench.now);
+    bench.now += Duration::from_secs(20);
+    bench.actions();
+    bench.link.opened(bench.now);
+    bench.actions();
+    bench.receive(ToNode::Reconciliation(reconciliation(vec![], 0)));
+    assert_eq!(bench.figures_within(FIGURES_EVERY), [FIGURES_EVERY]);
 }

@@ -12,7 +12,8 @@ use relay_node::config::Source;
 use relay_node::uplink::Config;
 use shared::id::InputUid;
 use shared::link::{
-    Event, PublishAnswer, Reconciliation, Report, Snapshot, ToControl, ToNode, What, Wish,
+    Event, Figures, InputFigures, PublishAnswer, Reconciliation, Report, Snapshot, ToControl,
+    ToNode, Watch, What, Wish,
 };
 
 use tokio::task::JoinHandle;
@@ -28,6 +29,7 @@ pub(crate) struct Controlled {
     peer: fake::Peer,
     /// What came and was not asked for yet.
     events: VecDeque<Event>,
+    figures: VecDeque<Figures>,
     /// What the node acknowledged last.
     applied: u64,
     epoch: u64,
@@ -36,6 +38,11 @@ pub(crate) struct Controlled {
 impl Controlled {
     /// A node that has reported to its control plane.
     pub(crate) async fn new() -> Self {
+        Self::with_max_bitrate(None).await
+    }
+
+    /// One that takes no encoder that sends more bits a second.
+    pub(crate) async fn with_max_bitrate(max_bitrate: Option<u64>) -> Self {
         let mut fake = fake::Fake::start().await;
         let tls = Tls::new();
         fs::write(tls.path("token"), fake::TOKEN).unwrap();
@@ -45,6 +52,7 @@ impl Controlled {
         };
         let mut config = config(&tls, source);
         config.node = "fra-1".parse().unwrap();
+        config.max_bitrate = max_bitrate;
         let rig = Rig::start(tls, &config).await;
         let mut peer = fake.socket().await;
         let Some(ToControl::Report(Report { .. })) = soon(peer.receive()).await else {
@@ -56,6 +64,7 @@ impl Controlled {
             fake,
             peer,
             events: VecDeque::new(),
+            figures: VecDeque::new(),
             applied: 0,
             epoch: 0,
         }
@@ -113,6 +122,21 @@ impl Controlled {
         }
     }
 
+    /// Asks for figures, at once and for so many seconds.
+    pub(crate) async fn watch(&mut self, seconds: u32) {
+        self.peer.send(&ToNode::Watch(Watch { seconds })).await;
+    }
+
+    /// The next figures, of the one input on air.
+    pub(crate) async fn figures(&mut self) -> InputFigures {
+        while self.figures.is_empty() {
+            self.receive().await;
+        }
+        let inputs = self.figures.pop_front().unwrap().inputs;
+        let [figures] = <[InputFigures; 1]>::try_from(inputs).unwrap();
+        figures
+    }
+
     /// Waits until the node has applied the snapshot of that revision.
     pub(crate) async fn applied(&mut self, rev: u64) {
         while self.applied < rev {
@@ -127,6 +151,7 @@ impl Controlled {
                 self.events.extend(events.events);
                 self.peer.send(&ToNode::EventsTaken { through }).await;
             }
+            Some(ToControl::Figures(figures)) => self.figures.push_back(figures),
             Some(ToControl::Applied(applied)) => self.applied = applied.rev,
             Some(_) => {}
             None => panic!("the node has closed its socket"),

@@ -92,6 +92,7 @@ pub(crate) fn config(tls: &Tls, source: Source) -> Config {
             private_key: tls.path("key.pem"),
         }),
         rtmp: vec![any],
+        max_bitrate: None,
         source,
         admin: any,
         ca_file: Some(tls.path("certificate.pem")),
