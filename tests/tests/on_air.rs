@@ -4,13 +4,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
+use system_tests::api::get;
 use system_tests::dev::left;
 use system_tests::encoder::Source;
 use system_tests::packets::begins_with_keyframe;
 use system_tests::ports;
 use system_tests::secrets::output_key;
 use system_tests::shared::Shared;
+use system_tests::wait;
 
 static SHARED: Shared = Shared::new();
 
@@ -102,6 +104,47 @@ fn changes_on_air() -> Result<()> {
     for key in [&steady, &leaving, &late[0], &late[1]] {
         ensure!(destination.publishes(key) == 1, "an output reconnected");
     }
+    house.pass()
+}
+
+/// What FFmpeg sends, as the node measures it.
+#[test]
+fn a_real_encoder_is_measured() -> Result<()> {
+    let house = SHARED.enter()?;
+    let source = Source::new(10)?;
+    let input = house.dev.api.create_input("measured")?;
+    let mut encoder = source.publish(&input.url, &input.key, house.ingest_authority())?;
+    // Long enough for every warning that is not about minutes.
+    let broadcast = wait::until("seven seconds of media", Duration::from_secs(15), || {
+        let status = get(&format!("{}/status", house.dev.line.relay_admin))?;
+        let status: Value = serde_json::from_str(&status)?;
+        let broadcasts = status["broadcasts"].as_array().cloned();
+        Ok(broadcasts.into_iter().flatten().find(|broadcast| {
+            broadcast["input"] == input.uid.as_str() && broadcast["since_ms"].as_u64() > Some(7000)
+        }))
+    })?;
+    let ingest = &broadcast["ingest"];
+    let (video, audio) = (&ingest["video"], &ingest["audio"]);
+    ensure!(broadcast["protocol"] == "rtmps", "{broadcast}");
+    ensure!(
+        video["codec"] == "h264" && audio["codec"] == "aac",
+        "{ingest}"
+    );
+    ensure!(
+        video["width"] == 320 && video["height"] == 240 && video["keyframe_interval_ms"] == 1000,
+        "{video}"
+    );
+    let rate = video["frame_rate"].as_f64().unwrap_or_default();
+    ensure!((29.9..30.1).contains(&rate), "{rate} frames a second");
+    ensure!(
+        audio["sample_rate"] == 48_000 && audio["channels"] == 1,
+        "{audio}"
+    );
+    let ahead = ingest["audio_ahead_ms"].as_i64().unwrap_or(i64::MAX);
+    ensure!(ahead.abs() < 200, "{ahead} ms apart");
+    ensure!(ingest["warnings"] == json!([]), "{ingest}");
+    let status = encoder.wait(Duration::from_secs(30))?;
+    ensure!(status.success(), "FFmpeg: {status}: {}", encoder.printed()?);
     house.pass()
 }
 

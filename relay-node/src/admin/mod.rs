@@ -1,6 +1,7 @@
 //! Health, status and metrics for the operator, over HTTP, without credentials and without keys.
 
 mod metrics;
+mod openmetrics;
 
 use std::sync::Arc;
 
@@ -73,7 +74,7 @@ async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
         admin.registry.totals(),
         &admin.registry.status(),
     );
-    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text)
+    ([(header::CONTENT_TYPE, openmetrics::CONTENT_TYPE)], text)
 }
 
 async fn status(State(admin): State<Admin>) -> Json<Status> {

@@ -39,6 +39,7 @@ impl Registry {
                 on_air.teller().faulted(fault(&warning, &facts));
             }
             let bitrate = on_air.feed.steady_bitrate(now);
+            let bitrate = bitrate.filter(|_| on_air.seat.session().is_some());
             if let (Some(bitrate), Some(max)) = (bitrate, self.max_bitrate)
                 && bitrate > max
             {
@@ -103,7 +104,8 @@ fn fault_of(code: &str, message: String, facts: &IngestFacts) -> Fault {
     }
 }
 
-fn ingest(facts: &IngestFacts) -> IngestFigures {
+/// What comes from the encoder.
+pub(super) fn ingest(facts: &IngestFacts) -> IngestFigures {
     IngestFigures {
         bytes: facts.bytes,
         bitrate: facts.bitrate,

@@ -2,10 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use broadcast::{Failure, Reason, State};
+use broadcast::{Failure, IngestFacts, Reason, State};
 use serde::Serialize;
 use shared::id::{InputUid, OutputUid};
+use shared::link::{IngestFigures, Protocol};
 
+use super::figures;
 use super::on_air::{Idle, OnAir};
 use crate::clock;
 use crate::egress::Figures;
@@ -29,8 +31,15 @@ pub struct BroadcastStatus {
     pub encoder: String,
     /// For how long it has been waiting for a publisher, if it is.
     pub away_ms: Option<u64>,
+    /// How it is connected.
+    pub protocol: Protocol,
+    /// What it sends.
+    pub ingest: IngestFigures,
     /// Its outputs, in the order of their ids.
     pub outputs: Vec<OutputStatus>,
+    /// What `ingest` shows, as it was measured.
+    #[serde(skip)]
+    pub facts: IngestFacts,
 }
 
 /// An output.
@@ -52,10 +61,14 @@ pub struct OutputStatus {
     pub since_ms: u64,
     /// Failures in a row.
     pub attempts: u32,
+    /// In how long the next attempt begins, while waiting for it.
+    pub next_retry_ms: Option<u64>,
     /// How often the destination has taken the stream.
     pub connects: u64,
     /// Bytes written to the destination, headers included.
     pub bytes: u64,
+    /// Bits a second written lately.
+    pub bitrate_bps: u64,
     /// For how much media it had no picture, because it lagged.
     pub skipped_ms: u64,
 }
@@ -92,7 +105,8 @@ impl Totals {
 pub(super) fn of(input: InputUid, on_air: &OnAir) -> BroadcastStatus {
     let now = clock::now();
     let applied = on_air.guard.applied();
-    let (bytes, bitrate_bps) = on_air.feed.received(now);
+    let facts = figures::facts(on_air, now);
+    let encoder = on_air.feed.encoder();
     let running = on_air.outputs.iter().map(|(output, running)| {
         of_output(*output, running.destination().server(), running.figures())
     });
@@ -107,11 +121,14 @@ pub(super) fn of(input: InputUid, on_air: &OnAir) -> BroadcastStatus {
         epoch: applied.epoch,
         rev: applied.rev,
         since_ms: since(on_air.since),
-        bytes,
-        bitrate_bps,
-        encoder: on_air.feed.encoder().name,
         away_ms: on_air.seat.empty_since().map(since),
+        bytes: facts.bytes,
+        bitrate_bps: facts.bitrate,
+        encoder: encoder.name,
+        protocol: encoder.protocol,
+        ingest: figures::ingest(&facts),
         outputs,
+        facts,
     }
 }
 
@@ -127,8 +144,10 @@ fn of_output(output: OutputUid, server: String, figures: Figures) -> OutputStatu
         message: failure.as_ref().map(message),
         since_ms: since(figures.since),
         attempts: figures.attempts,
+        next_retry_ms: figures.next_retry.map(until),
         connects: figures.connects,
         bytes: figures.sent,
+        bitrate_bps: figures.bitrate,
         skipped_ms: millis(figures.skipped.media),
     }
 }
@@ -155,14 +174,20 @@ fn of_idle(output: OutputUid, idle: Idle, since_ms: u64) -> OutputStatus {
         message: reason.map(|reason| reason.sentence().to_owned()),
         since_ms,
         attempts: 0,
+        next_retry_ms: None,
         connects: 0,
         bytes: 0,
+        bitrate_bps: 0,
         skipped_ms: 0,
     }
 }
 
 fn since(then: Instant) -> u64 {
     millis(clock::now().saturating_duration_since(then))
+}
+
+fn until(then: Instant) -> u64 {
+    millis(then.saturating_duration_since(clock::now()))
 }
 
 fn millis(duration: Duration) -> u64 {

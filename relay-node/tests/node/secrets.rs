@@ -5,10 +5,12 @@ use std::sync::{Arc, Mutex};
 
 use relay_node::config::{LogFormat, LogLevel};
 use relay_node::logging;
+use shared::link::What;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::support::control::{Controlled, relay};
 use crate::support::destination::Destination;
 use crate::support::{KEY, Rig, Tls, group, headers};
 
@@ -33,6 +35,42 @@ async fn get(rig: &Rig, path: &str) -> String {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
     answer
+}
+
+#[tokio::test]
+async fn keys_are_in_nothing_that_the_control_plane_is_told() {
+    let mut taken = Destination::plain(1).await;
+    let mut dead = Destination::plain(2).await;
+    dead.url = "rtmp://127.0.0.1:1/live?token=hunter4".to_owned();
+    let refusing = Destination::plain(3).await;
+    refusing.refuse(true);
+    let mut node = Controlled::new().await;
+    let wish = relay(&[&taken, &dead, &refusing]);
+    let mut encoder = node.publish(0, wish).await;
+    let sent = [headers(), group(0)].concat();
+    encoder.send(&sent).await;
+    taken.publishing().await;
+    taken.pieces(sent.len()).await;
+    let waiting = std::cell::Cell::new(0);
+    node.until(|what| match what {
+        What::Output(change) if change.reason.is_some() => {
+            waiting.set(waiting.get() + 1);
+            (waiting.get() == 2).then_some(())
+        }
+        _ => None,
+    })
+    .await;
+    node.watch(1).await;
+    node.figures().await;
+    encoder.stop().await;
+    node.until(|what| matches!(what, What::Ended { .. }).then_some(()))
+        .await;
+    for told in ["connect_refused", "rejected", "bitrate", "ended"] {
+        assert!(node.said.contains(told), "{told} in {}", node.said);
+    }
+    for key in [KEY, "hunter4", &taken.key, &dead.key, &refusing.key] {
+        assert!(!node.said.contains(key), "{key} in {}", node.said);
+    }
 }
 
 #[tokio::test]
@@ -64,11 +102,14 @@ async fn keys_are_nowhere_to_be_read() {
         status.contains(&input) && status.contains("rtmp://127.0.0.1:1\""),
         "{status}"
     );
-    assert!(metrics.contains(&format!(
-        "relay_broadcast_received_bytes_total{{input=\"{input}\"}}"
-    )));
+    let of_input = |metrics: &str| metrics.contains(&format!("{{input=\"{input}\""));
+    assert!(of_input(&metrics), "{metrics}");
     encoder.stop().await;
     taken.rest().await;
+    // What is gone leaves nothing behind.
+    let after = get(&rig, "/metrics").await;
+    assert!(after.contains("relay_broadcasts 0\n"), "{after}");
+    assert!(!of_input(&after), "{after}");
     rig.node.stop().await;
 
     let log = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();

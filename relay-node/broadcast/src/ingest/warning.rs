@@ -56,12 +56,13 @@ impl Warning {
         if !had_any {
             return (gap > KEYFRAMES_TOO_RARE).then_some(Self::NoKeyframe(gap));
         }
+        let interval = interval.unwrap_or_default();
         // One that is late already counts as if it came now.
-        let apart = interval.unwrap_or_default().max(gap);
+        let apart = interval.max(gap);
         if apart > KEYFRAMES_TOO_RARE {
             Some(Self::KeyframesTooRare(apart))
         } else {
-            (apart > KEYFRAMES_RARE).then_some(Self::KeyframesRare(apart))
+            (interval > KEYFRAMES_RARE).then_some(Self::KeyframesRare(interval))
         }
     }
 
@@ -121,7 +122,7 @@ impl fmt::Display for Warning {
             ),
             Self::KeyframesTooRare(apart) => write!(
                 f,
-                "Keyframes come every {:.1} s; most platforms refuse that, and an output that is \
+                "Keyframes come {:.1} s apart or more; most platforms refuse that, and an output that is \
                  added waits as long for its first picture: {SET_INTERVAL}.",
                 apart.as_secs_f64(),
             ),

@@ -30,6 +30,8 @@ pub(crate) struct Controlled {
     /// What came and was not asked for yet.
     events: VecDeque<Event>,
     figures: VecDeque<Figures>,
+    /// Everything that came, as it was written.
+    pub(crate) said: String,
     /// What the node acknowledged last.
     applied: u64,
     epoch: u64,
@@ -65,6 +67,7 @@ impl Controlled {
             peer,
             events: VecDeque::new(),
             figures: VecDeque::new(),
+            said: String::new(),
             applied: 0,
             epoch: 0,
         }
@@ -145,7 +148,9 @@ impl Controlled {
     }
 
     async fn receive(&mut self) {
-        match soon(self.peer.receive()).await {
+        let frame = soon(self.peer.receive()).await;
+        self.said += &serde_json::to_string(&frame).unwrap();
+        match frame {
             Some(ToControl::Events(events)) => {
                 let through = events.events.last().unwrap().sequence;
                 self.events.extend(events.events);
