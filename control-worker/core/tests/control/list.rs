@@ -1,7 +1,7 @@
 //! The list of live inputs: filters, pages and counts.
 
 use control_core::answer;
-use control_core::request::{Cursor, InputQuery};
+use control_core::request::{Cursor, InputQuery, NewInput};
 use control_core::sql::{InputList, InputPage};
 use serde_json::{Value, json};
 use shared::id::{AccountId, InputUid};
@@ -119,6 +119,31 @@ fn filters_choose() {
             assert_eq!(found, sorted, "{query}");
         }
     }
+}
+
+/// SQLite reads `meta` while it searches. Were there JSON that only serde reads, one live input
+/// would take the list from a whole account.
+#[test]
+fn whatever_a_body_may_hold_can_be_searched() {
+    let database = Database::new();
+    let deep = format!("{{\"name\": {}{}}}", "[".repeat(125), "]".repeat(125));
+    let long = format!("{{\"name\": \"{}\"}}", "é".repeat(8000));
+    for (n, meta) in (1..).zip([
+        r#"{"name": "\u0000\uD83D\uDD11", "\u0000": "\/\b"}"#,
+        r#"{"name": -0.0, "a": 1E-400, "b": 123456789012345678901234567890}"#,
+        r#"{"name": {"name": []}, "": {"": null}}"#,
+        "{\"name\"\r\n\t:\t\"\u{7f}\u{2028}\u{10ffff}\" }",
+        r#"{"$.name": true, "na\"me": false, "name ": 1}"#,
+        &deep,
+        &long,
+    ]) {
+        let body = format!(r#"{{"meta": {meta}}}"#);
+        let parsed = NewInput::parse(body.as_bytes()).unwrap();
+        database.add_input(n, &parsed.meta, n.into());
+    }
+    assert_eq!(listed(&database, "search=%F0%9F%94%91"), [input(1)]);
+    assert_eq!(listed(&database, "search=%C3%A9%C3%A9"), [input(7)]);
+    assert_eq!(listed(&database, "search=%5B%5B%5B"), [input(6)]);
 }
 
 #[test]
