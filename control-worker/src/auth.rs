@@ -7,11 +7,11 @@ use control_core::failure::Failure;
 use control_core::rate::Allowance;
 use control_core::route::Access;
 use control_core::sql::{Results, token_by_hash};
+use shared::secret::Secret;
 use worker::{Context, Env, Headers, Result};
 
 use crate::scope::Scope;
 use crate::{clock, d1, log, rate, scope, settings};
-use shared::secret::Secret;
 
 /// Finds the token of the request and checks that it may take the route.
 pub(crate) async fn authenticate(
@@ -29,13 +29,18 @@ pub(crate) async fn authenticate(
     if let Some(record) = cached(env, &hash).await {
         return authorize(Some(record), access, clock::now());
     }
-    // Good tokens are here once a minute, so that what is counted is those that are none.
+    // Whoever guesses asks with another token each time, and each costs the database a look-up.
     let address = headers.get("cf-connecting-ip").ok().flatten();
-    let key = format!("look-ups of {}", address.unwrap_or_default());
-    limit(env, &key, allowance).await?;
+    let guesses = format!("guesses of {}", address.unwrap_or_default());
+    let left = rate::look(env, &guesses);
+    if left.is_some_and(Allowance::is_exceeded) {
+        *allowance = left;
+        return Err(Failure::too_many_requests());
+    }
     let record = stored(env, &hash).await?;
-    if let Some(record) = &record {
-        cache(env, context, &hash, record);
+    match &record {
+        Some(record) => cache(env, context, &hash, record),
+        None => rate::count_here(env, &guesses),
     }
     authorize(record, access, clock::now())
 }
@@ -57,13 +62,10 @@ async fn limit(
     key: &str,
     allowance: &mut Option<Allowance>,
 ) -> std::result::Result<(), Failure> {
-    let counted = rate::count(env, key).await;
-    if counted.is_some_and(Allowance::is_exceeded) {
-        *allowance = counted;
+    *allowance = rate::count(env, key).await;
+    if allowance.is_some_and(Allowance::is_exceeded) {
         return Err(Failure::too_many_requests());
     }
-    // Of several limits the first is the token's own, which is the one to tell of.
-    *allowance = allowance.or(counted);
     Ok(())
 }
 

@@ -12,6 +12,19 @@ thread_local! {
     static COUNTS: RefCell<Limiter> = RefCell::default();
 }
 
+/// What is left to `key` in this isolate; none where the operator wants no limit.
+pub(crate) fn look(env: &Env, key: &str) -> Option<Allowance> {
+    let limit = settings::requests_per_minute(env)?;
+    Some(COUNTS.with_borrow(|counts| counts.look(key, limit, clock::now())))
+}
+
+/// Counts a request of `key` in this isolate alone.
+pub(crate) fn count_here(env: &Env, key: &str) {
+    if let Some(limit) = settings::requests_per_minute(env) {
+        COUNTS.with_borrow_mut(|counts| counts.count(key, limit, clock::now()));
+    }
+}
+
 /// Counts a request of `key`; none where the operator wants no limit.
 pub(crate) async fn count(env: &Env, key: &str) -> Option<Allowance> {
     let limit = settings::requests_per_minute(env)?;

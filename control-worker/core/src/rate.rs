@@ -30,6 +30,17 @@ pub struct Limiter {
 }
 
 impl Limiter {
+    /// What a request of `key` would find. Counts nothing.
+    pub fn look(&self, key: &str, limit: u32, now: Timestamp) -> Allowance {
+        let count = match self.counts.get(key) {
+            _ if window_of(now) != self.window => 0,
+            Some(count) => *count,
+            None if self.counts.len() < MAX_KEYS => 0,
+            None => self.others,
+        };
+        Allowance::after(count.saturating_add(1), limit, now)
+    }
+
     /// Counts a request of `key`, of which a minute may hold `limit`.
     pub fn count(&mut self, key: &str, limit: u32, now: Timestamp) -> Allowance {
         let window = window_of(now);
@@ -45,12 +56,7 @@ impl Limiter {
             &mut self.others
         };
         *count = count.saturating_add(1);
-        Allowance {
-            limit,
-            remaining: Some(limit.saturating_sub(*count)),
-            seconds: seconds_left(now),
-            exceeded: *count > limit,
-        }
+        Allowance::after(*count, limit, now)
     }
 }
 
@@ -66,6 +72,15 @@ pub struct Allowance {
 }
 
 impl Allowance {
+    fn after(count: u32, limit: u32, now: Timestamp) -> Self {
+        Self {
+            limit,
+            remaining: Some(limit.saturating_sub(count)),
+            seconds: seconds_left(now),
+            exceeded: count > limit,
+        }
+    }
+
     /// What the runtime's limiter says, which is yes or no.
     pub fn of_runtime(limit: u32, success: bool, now: Timestamp) -> Self {
         Self {
@@ -134,6 +149,18 @@ mod tests {
         assert!(limiter.count("a", 240, at(60 * MICROS - 1)).is_exceeded());
         assert!(!limiter.count("b", 240, at(60 * MICROS - 1)).is_exceeded());
         assert!(!limiter.count("a", 240, at(60 * MICROS)).is_exceeded());
+    }
+
+    #[test]
+    fn to_look_is_not_to_count() {
+        let mut limiter = Limiter::default();
+        for n in 0..2 {
+            assert!(!limiter.look("a", 2, at(n)).is_exceeded());
+            assert_eq!(limiter.look("a", 2, at(n)), limiter.count("a", 2, at(n)));
+        }
+        assert!(limiter.look("a", 2, at(2)).is_exceeded());
+        assert!(!limiter.look("b", 2, at(2)).is_exceeded());
+        assert!(!limiter.look("a", 2, at(60 * MICROS)).is_exceeded());
     }
 
     #[test]
