@@ -5,8 +5,8 @@ import json
 import os
 import random
 import re
-import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from urllib.parse import urlsplit
 
@@ -94,12 +94,17 @@ class World:
     def spent(self):
         """Credentials that have asked too often, with some of the minute left."""
         headers = {"Authorization": f"Bearer {self._spendthrift}"}
+
+        def ask(_=None):
+            return requests.get(f"{ROOT}/user/tokens/verify", headers=headers)
+
         while True:
-            answer = session.get(f"{ROOT}/user/tokens/verify", headers=headers)
-            if answer.status_code == 429 and int(answer.headers["retry-after"]) > 1:
+            answer = ask()
+            if answer.status_code == 429 and int(answer.headers["retry-after"]) > 2:
                 return headers
-            if answer.status_code == 429:
-                time.sleep(1)
+            # Beside each other, so that a slow machine gets there within the minute.
+            with ThreadPoolExecutor(8) as pool:
+                list(pool.map(ask, range(64)))
 
     def headers(self, operation=None):
         if operation == "create_account":
