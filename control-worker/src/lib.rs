@@ -5,6 +5,7 @@
 //! object of the isolate its memory.
 
 mod accounts;
+mod alerting;
 mod answer;
 mod auth;
 mod body;
@@ -28,6 +29,7 @@ mod stream;
 mod tokens;
 #[expect(missing_docs, reason = "`durable_object` makes methods without")]
 mod webhook;
+mod webhooks;
 
 use control_core::auth::TokenId;
 use control_core::failure::Failure;
@@ -109,6 +111,9 @@ async fn serve(
         Route::Accounts(AccountsRoute::CreateAccount) => Err(Failure::forbidden()),
         Route::Health | Route::Lifecycle { .. } | Route::OpenApi => public(&route, env).await,
         Route::Relay(route) => relay::serve(env, token.id, route, request).await,
+        Route::Alerting { account, route } => {
+            alerting::serve(&caller(account), route, request).await
+        }
         Route::Stream { account, route } => stream::serve(&caller(account), route, request).await,
         Route::Tokens { account, route } => tokens::serve(&caller(account), route, request).await,
         Route::VerifyAnyToken => tokens::verify(env, token).await,

@@ -6,7 +6,7 @@
 use control_core::ray::Ray;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use shared::id::{InputUid, NodeName};
+use shared::id::{AccountId, InputUid, NodeName};
 use worker::wasm_bindgen::JsValue;
 use worker::{Env, Error, Method, Request, RequestInit, Response, Result, Stub};
 
@@ -22,6 +22,12 @@ pub(crate) fn live_input(env: &Env, input: InputUid) -> Result<Stub> {
 /// The object of a relay node.
 pub(crate) fn relay_node(env: &Env, node: &NodeName) -> Result<Stub> {
     env.durable_object("RELAY_NODE")?.get_by_name(node.as_str())
+}
+
+/// The object that keeps and delivers the events of an account.
+pub(crate) fn webhook(env: &Env, account: AccountId) -> Result<Stub> {
+    env.durable_object("WEBHOOK")?
+        .get_by_name(&account.to_string())
 }
 
 /// Asks an object and reads its answer.

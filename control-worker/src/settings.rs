@@ -5,6 +5,7 @@ use control_core::destination::DestinationPolicy;
 use control_core::failure::Failure;
 use control_core::keys::Keyring;
 use control_core::rate::DEFAULT_REQUESTS_PER_MINUTE;
+use control_core::webhook::ReceiverPolicy;
 use shared::limits::{DEFAULT_MAX_INPUTS_PER_ACCOUNT, DEFAULT_MAX_OUTPUTS_PER_INPUT};
 use worker::Env;
 
@@ -53,6 +54,14 @@ pub(crate) fn destinations(env: &Env) -> Result<DestinationPolicy, Failure> {
     let networks = networks.map_or_else(|_| String::new(), |text| text.to_string());
     DestinationPolicy::parse(&networks, &ingest_url(env)?)
         .map_err(log::internal("reading the variable OUTPUT_NETWORKS"))
+}
+
+/// Where notifications may be sent: the variable `WEBHOOK_NETWORKS` names networks that are allowed
+/// beside what is public.
+pub(crate) fn receiver_policy(env: &Env) -> Result<ReceiverPolicy, Failure> {
+    let networks = env.var("WEBHOOK_NETWORKS");
+    let networks = networks.map_or_else(|_| String::new(), |text| text.to_string());
+    ReceiverPolicy::parse(&networks).map_err(log::internal("reading the variable WEBHOOK_NETWORKS"))
 }
 
 /// Live inputs an account may have: the variable `MAX_INPUTS_PER_ACCOUNT`.

@@ -4,7 +4,7 @@ use control_core::failure::Failure;
 use control_core::route::StreamRoute;
 use worker::{Request, Response};
 
-use crate::{Caller, live_inputs, outputs};
+use crate::{Caller, live_inputs, outputs, webhooks};
 
 /// Answers a request of an account's Stream service.
 pub(crate) async fn serve(
@@ -29,5 +29,6 @@ pub(crate) async fn serve(
         StreamRoute::UpdateOutput { input, output } => {
             outputs::update(caller, input, output, request).await
         }
+        StreamRoute::Webhook(route) => webhooks::serve(caller, route, request).await,
     }
 }

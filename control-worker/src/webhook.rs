@@ -1,25 +1,37 @@
 //! The Durable Object of an account: keeps its events, and delivers them.
 
+use std::rc::Rc;
+use std::time::Duration;
+
+use control_core::keys::Keyring;
 use control_core::sql::Statement;
-use control_core::webhook::{self as rules, AccountEvents, Host, SCHEMA, Trouble};
+use control_core::webhook::{
+    self as rules, ATTEMPT_TIMEOUT, AccountEvents, Host, Outgoing, SCHEMA, Sent, Target, Trouble,
+};
+use futures_util::future::{Either, join_all, select};
+use shared::id::AccountId;
 use shared::time::Timestamp;
+use worker::wasm_bindgen::JsValue;
 use worker::{
-    DurableObject, Env, Error, Request, Response, Result, Socket, SqlStorage, State, WebSocket,
-    WebSocketIncomingMessage, durable_object,
+    Delay, DurableObject, Env, Error, Fetch, Method, Request, RequestInit, RequestRedirect,
+    Response, Result, Socket, SqlStorage, State, Storage, WebSocket, WebSocketIncomingMessage,
+    durable_object,
 };
 
+use crate::d1::{self, BatchResults};
 use crate::object_sql::{self, Rows};
-use crate::{clock, object, scope};
+use crate::{clock, log, object, random, scope, settings};
 
 /// The object of one account, which is its name.
 #[durable_object]
 pub struct Webhook {
     state: State,
+    env: Env,
 }
 
 impl DurableObject for Webhook {
-    fn new(state: State, _: Env) -> Self {
-        Self { state }
+    fn new(state: State, env: Env) -> Self {
+        Self { state, env }
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
@@ -28,6 +40,15 @@ impl DurableObject for Webhook {
     }
 
     async fn alarm(&self) -> Result<Response> {
+        // Side by side with other events, and with the next alarm: a receiver may be slow.
+        match self.office() {
+            Ok(office) => self.state.wait_until(office.work()),
+            Err(error) => {
+                log::failed("an account's alarm", &error);
+                // The platform gives up after six failures: to it, this was none.
+                self.state.storage().set_alarm(RETRY).await?;
+            }
+        }
         Response::empty()
     }
 
@@ -50,50 +71,173 @@ impl DurableObject for Webhook {
 
 impl Webhook {
     async fn answer(&self, request: &mut Request) -> Result<Response> {
+        let office = self.office()?;
         match request.path().as_str() {
+            "/attempts" => object::answer(&office.rules().last_attempts().map_err(trouble)?),
+            "/deliveries" => {
+                let target: Target = object::question(request).await?;
+                object::answer(&office.rules().deliveries(target).map_err(trouble)?)
+            }
             "/events" => {
                 let taken: AccountEvents = object::question(request).await?;
-                let host = self.host()?;
-                let rules = rules::Webhook { host: &host };
-                rules.take(taken.events).map_err(trouble)?;
+                let new = office.rules().take(taken.events).await.map_err(trouble)?;
+                if !new.is_empty() {
+                    self.state.wait_until(office.work());
+                }
+                object::answer(&())
+            }
+            "/test" => {
+                let target: Target = object::question(request).await?;
+                object::answer(&office.rules().test(target).await.map_err(trouble)?)
+            }
+            "/test-later" => {
+                let target: Target = object::question(request).await?;
+                self.state.wait_until(async move {
+                    if let Err(error) = office.rules().test(target).await {
+                        log::failed("a test message", &trouble(error));
+                    }
+                });
                 object::answer(&())
             }
             _ => Response::error("not found", 404),
         }
     }
 
-    fn host(&self) -> Result<ObjectHost> {
-        let sql = self.state.storage().sql();
+    fn office(&self) -> Result<Rc<Office>> {
+        let name = self.state.id().name();
+        let account = name.and_then(|name| name.parse().ok());
+        let account = account
+            .ok_or_else(|| Error::RustError("the object is not named after an account".into()))?;
+        let keyring = settings::keyring(&self.env)
+            .map_err(|failure| Error::RustError(failure.to_string()))?;
+        let storage = self.state.storage();
+        let sql = storage.sql();
         object_sql::prepare(&sql, SCHEMA)?;
-        Ok(ObjectHost { sql })
+        Ok(Rc::new(Office {
+            account,
+            keyring,
+            host: ObjectHost {
+                storage,
+                sql,
+                env: self.env.clone(),
+            },
+        }))
+    }
+}
+
+/// What work needs that goes on when the event that began it is over.
+struct Office {
+    account: AccountId,
+    keyring: Keyring,
+    host: ObjectHost,
+}
+
+impl Office {
+    fn rules(&self) -> rules::Webhook<'_, ObjectHost> {
+        rules::Webhook {
+            account: self.account,
+            host: &self.host,
+            keyring: &self.keyring,
+        }
+    }
+
+    /// Sends all that is due, to every receiver side by side. What fails is tried again when the
+    /// alarm rings, which the rules have set before they began.
+    async fn work(self: Rc<Self>) {
+        match self.rules().ring().await {
+            Ok(targets) => {
+                join_all(targets.into_iter().map(|target| self.deliver(target))).await;
+            }
+            Err(error) => log::failed("queueing an account's events", &trouble(error)),
+        }
+        if let Err(error) = self.rules().rest().await {
+            log::failed("setting an account's alarm", &trouble(error));
+        }
+    }
+
+    async fn deliver(&self, target: Target) {
+        if let Err(error) = self.rules().deliver(target).await {
+            log::failed("sending an account's events", &trouble(error));
+        }
     }
 }
 
 /// What the rules ask of the outside.
 struct ObjectHost {
+    storage: Storage,
     sql: SqlStorage,
+    env: Env,
 }
 
 impl Host for ObjectHost {
     type Error = Error;
-    type Results = Rows;
+    type Stored = Rows;
+    type Read = BatchResults;
 
     fn store(&self, batch: &[Statement]) -> Result<Rows> {
         object_sql::batch(&self.sql, batch)
     }
 
+    async fn read(&self, batch: &[Statement]) -> Result<BatchResults> {
+        d1::batch(&self.env, batch).await
+    }
+
+    async fn arm(&self, at: Option<Timestamp>) -> Result<()> {
+        let Some(at) = at else {
+            return self.storage.delete_alarm().await;
+        };
+        let micros = at.as_micros().saturating_sub(clock::now().as_micros());
+        // Rounded up: an alarm that rings too early finds nothing to do.
+        let delay = Duration::from_micros(u64::try_from(micros).unwrap_or(0).saturating_add(999));
+        self.storage.set_alarm(delay).await
+    }
+
+    async fn send(&self, outgoing: &Outgoing) -> Sent {
+        let Ok(request) = to_request(outgoing) else {
+            return Sent::Unreachable;
+        };
+        // An attempt that is given up is left to itself: to a signal that would end it, a `fetch` of
+        // this runtime from Wasm answers nothing any more.
+        let answer = std::pin::pin!(async { Fetch::Request(request).send().await });
+        match select(answer, Delay::from(ATTEMPT_TIMEOUT)).await {
+            Either::Left((Ok(response), _)) => Sent::Answered(response.status_code()),
+            // The error may hold the URL, which may hold a secret: it is not looked at.
+            Either::Left((Err(_), _)) => Sent::Unreachable,
+            Either::Right(_) => Sent::TimedOut,
+        }
+    }
+
     fn now(&self) -> Timestamp {
         clock::now()
     }
+
+    fn chance(&self) -> u32 {
+        random::bytes().map_or(u32::MAX, u32::from_ne_bytes)
+    }
+}
+
+fn to_request(outgoing: &Outgoing) -> Result<Request> {
+    let mut init = RequestInit::new();
+    init.with_method(Method::Post)
+        .with_body(Some(JsValue::from_str(&outgoing.body)))
+        .with_redirect(RequestRedirect::Manual);
+    for (name, value) in &outgoing.headers {
+        init.headers.set(name, value.expose())?;
+    }
+    Request::new_with_init(&outgoing.url, &init)
 }
 
 fn trouble(trouble: Trouble<Error>) -> Error {
     match trouble {
         Trouble::Host(error) => error,
         Trouble::Rows(error) => Error::RustError(error.to_string()),
+        Trouble::Unsealable(error) => Error::RustError(error.to_string()),
     }
 }
 
 fn no_sockets() -> Error {
     Error::RustError("an account's object has no sockets".into())
 }
+
+/// After an alarm that failed before the rules could set the next one.
+const RETRY: Duration = Duration::from_secs(30);

@@ -78,6 +78,15 @@ hex_id! {
     Instance
 }
 
+hex_id! {
+    /// A destination of notifications.
+    DestinationId
+}
+hex_id! {
+    /// A notification policy: which events go to which destinations.
+    PolicyId
+}
+
 /// An id that is not 32 lowercase hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an id is 32 lowercase hexadecimal digits")]

@@ -37,6 +37,7 @@ TOKEN = {
         {"effect": "allow", "resources": OWN, "permission_groups": [{"id": STREAM_READ}]}
     ],
 }
+DESTINATION = {"name": "one", "url": "https://hooks.example/"}
 OUTPUT = {"url": "rtmp://a.example.com/live2", "streamKey": "uzya-f19y-g2g9-a2ee-51j2"}
 
 session = requests.Session()
@@ -67,6 +68,15 @@ def times(first, last):
 schemathesis.openapi.format("time-of-beginning", times(1980, 2090))
 schemathesis.openapi.format("time-ahead", times(2100, 2200))
 
+schemathesis.openapi.format(
+    "web-url",
+    st.from_regex(r"https?://[a-z]{1,9}\.example/[a-z0-9/]{1,20}", fullmatch=True),
+)
+schemathesis.openapi.format("header-text", st.from_regex(r"[!-~]{0,60}", fullmatch=True))
+# What a policy names must be there: this is, once the world is.
+made = {}
+schemathesis.openapi.format("destination-id", st.builds(lambda: made.get("destination", NOBODY)))
+
 schema = schemathesis.openapi.from_url(
     f"{ROOT}/openapi.json",
     config=schemathesis.Config.from_dict({
@@ -77,8 +87,27 @@ schema = schemathesis.openapi.from_url(
 )
 
 
+ALERTING = f"{ROOT}/accounts/{ACCOUNT}/alerting/v3"
+
+# They answer 404 while none is set.
+STREAM_WEBHOOK = {
+    "get_stream_webhook",
+    "delete_stream_webhook",
+    "list_stream_webhook_deliveries",
+    "test_stream_webhook",
+}
+
+
+def policy():
+    return {
+        "name": "one",
+        "alert_type": "stream_live_notifications",
+        "mechanisms": {"webhooks": [{"id": made["destination"]}]},
+    }
+
+
 class World:
-    """Live inputs and outputs that exist, so that what is asked for is there."""
+    """Live inputs, outputs, destinations and policies that exist, so that what is asked for is there."""
 
     def __init__(self, tokens, token, sql):
         self._sql = sql
@@ -88,6 +117,9 @@ class World:
         self._made = itertools.count()
         self.input = self._create("", None)
         self.output = self._create(f"/{self.input}/outputs", OUTPUT)
+        self.destination = self._make("destinations/webhooks", DESTINATION)
+        made["destination"] = self.destination
+        self.policy = self._make("policies", policy())
         self._crowded = self.input
         self._crowd = itertools.count()
 
@@ -118,6 +150,8 @@ class World:
             "live_input_identifier": self.input,
             "output_identifier": self.output,
             "token_id": self.token,
+            "destination_identifier": self.destination,
+            "policy_identifier": self.policy,
         }
         if operation == "create_token" and next(self._made) % 100 == 0:
             # An account takes 500. Those that the API did not make have no policies.
@@ -134,7 +168,32 @@ class World:
             found["live_input_identifier"] = self._create("", None)
         if operation == "delete_output":
             found["output_identifier"] = self._create(f"/{self.input}/outputs", OUTPUT)
+        if operation in ["create_destination", "delete_destination"]:
+            self._make_room("destinations/webhooks", self.destination)
+        if operation in ["create_policy", "delete_policy"]:
+            self._make_room("policies", self.policy)
+        if operation == "delete_destination":
+            found["destination_identifier"] = self._make("destinations/webhooks", DESTINATION)
+        if operation == "delete_policy":
+            found["policy_identifier"] = self._make("policies", policy())
+        if operation in STREAM_WEBHOOK:
+            url = f"{ROOT}/accounts/{ACCOUNT}/stream/webhook"
+            self._ask("PUT", url, {"notificationUrl": DESTINATION["url"]})
         return found
+
+    def _make(self, path, body):
+        return self._ask("POST", f"{ALERTING}/{path}", body)["id"]
+
+    def _make_room(self, path, kept):
+        """An account takes 20 destinations and 50 policies."""
+        for one in self._ask("GET", f"{ALERTING}/{path}", None):
+            if one["id"] != kept:
+                self._ask("DELETE", f"{ALERTING}/{path}/{one['id']}", None)
+
+    def _ask(self, method, url, body):
+        answer = session.request(method, url, json=body, headers=self.headers())
+        answer.raise_for_status()
+        return answer.json()["result"]
 
     def _create(self, path, body):
         return self._post(f"stream/live_inputs{path}", body)["uid"]
@@ -161,11 +220,24 @@ def aim(case, world):
                 policy["resources"] = OWN
 
 
+# What paths name, beside the account.
+IDENTIFIERS = [
+    "live_input_identifier",
+    "output_identifier",
+    "token_id",
+    "destination_identifier",
+    "policy_identifier",
+]
+
 # A body that each operation accepts, where it needs one.
 BODIES = {
-    "create_account": {"name": "made"},
-    "create_token": TOKEN,
-    "create_output": OUTPUT,
+    "create_account": lambda: {"name": "made"},
+    "create_token": lambda: TOKEN,
+    "create_destination": lambda: DESTINATION,
+    "create_output": lambda: OUTPUT,
+    "create_policy": policy,
+    "put_stream_webhook": lambda: {"notificationUrl": DESTINATION["url"]},
+    "update_destination": lambda: DESTINATION,
 }
 
 
@@ -173,7 +245,7 @@ def directed(operation, world):
     """Requests that bring about each described answer: `(status, how it differs from a good one)`."""
     raw = operation.definition.raw
     described = operation.responses.status_codes
-    yield 200, {}
+    yield min(int(status) for status in described), {}
     if raw.get("security") == []:
         if "404" in described:
             yield 404, {"path": {"live_input_identifier": NOBODY}}
@@ -183,7 +255,7 @@ def directed(operation, world):
     yield 429, {"headers": world.spent()}
     if "{account_id}" in operation.path:
         yield 404, {"path": {"account_id": "me"}}
-    for name in ["live_input_identifier", "output_identifier", "token_id"]:
+    for name in IDENTIFIERS:
         if f"{{{name}}}" in operation.path:
             yield 404, {"path": {name: NOBODY}}
             yield 404, {"path": {name: "nonsense"}}
@@ -205,7 +277,7 @@ def case(operation, world, path={}, headers=None, body=None):
     parameters = world.parameters(name) | path
     used = {key: value for key, value in parameters.items() if f"{{{key}}}" in operation.path}
     if body is None:
-        body = BODIES.get(name, NOT_SET)
+        body = BODIES.get(name, lambda: NOT_SET)()
     return operation.Case(
         path_parameters=used,
         headers=world.headers(name) if headers is None else headers,

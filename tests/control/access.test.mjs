@@ -12,6 +12,10 @@ const END_POINTS = JSON.parse(
 
 /** Bodies of the end points that look for what the path names only after the body is good. */
 const BODIES = {
+  "PUT /accounts/:account/alerting/v3/destinations/webhooks/:destination": {
+    name: "n",
+    url: "https://example.com/",
+  },
   "POST /accounts/:account/stream/live_inputs/:input/outputs": {
     url: "rtmp://a.example.com/live",
     streamKey: "k",
@@ -35,7 +39,31 @@ before(async () => {
   const body = { name: "t", policies: POLICIES(control.account) };
   const path = `/client/v4/accounts/${control.account}/tokens`;
   const token = expectResult(await control.ask("POST", path, { body }));
-  ids = { account: control.account, input: input.uid, output: output.uid, node: "fra-1", token: token.id };
+  const alerting = (path, body) =>
+    control.ask("POST", `/client/v4/accounts/${control.account}/alerting/v3/${path}`, { body });
+  const receiver = { name: "n", url: "http://127.0.0.1:9/" };
+  const destination = (await alerting("destinations/webhooks", receiver)).json.result;
+  const policy = expectResult(
+    await alerting("policies", {
+      name: "n",
+      alert_type: "stream_live_notifications",
+      mechanisms: { webhooks: [destination] },
+    }),
+  );
+  expectResult(
+    await control.ask("PUT", `/client/v4/accounts/${control.account}/stream/webhook`, {
+      body: { notificationUrl: receiver.url },
+    }),
+  );
+  ids = {
+    account: control.account,
+    input: input.uid,
+    output: output.uid,
+    node: "fra-1",
+    token: token.id,
+    destination: destination.id,
+    policy: policy.id,
+  };
   tokens = { stranger: await control.addToken({ account: other }) };
   for (const name of Object.keys(PERMISSIONS)) {
     const permissions = Object.keys(PERMISSIONS).filter((one) => !grants(one, name));

@@ -25,6 +25,9 @@ export const PERMISSIONS = {
 export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const TEMPORARY = tmpdir();
 
+/** Where tests send. */
+const LOOPBACK = "127.0.0.0/8,::1/128";
+
 /**
  * Starts a control plane with one account, its API token and a relay token. A test asks more often
  * in a minute than anybody may, so there is no limit unless `vars` say so.
@@ -40,7 +43,7 @@ export async function startControl(vars = {}, secrets = {}, configPath = "wrangl
         configPath,
         prebuiltWorkerDir: join(ROOT, "control-worker/build"),
         // Destinations are on this machine, where any are dialled.
-        vars: { OUTPUT_NETWORKS: "127.0.0.0/8,::1/128", RATE_LIMIT_PER_MINUTE: "0", ...vars },
+        vars: { OUTPUT_NETWORKS: LOOPBACK, WEBHOOK_NETWORKS: LOOPBACK, RATE_LIMIT_PER_MINUTE: "0", ...vars },
         secrets: {
           KEY_ENCRYPTION_KEYS: `1:${randomBytes(32).toString("hex")}`,
           ...secrets,
@@ -155,7 +158,11 @@ class Control {
     const keys = await this.sql("SELECT * FROM idempotency_keys ORDER BY account_id, key");
     const accounts = await this.sql("SELECT * FROM accounts ORDER BY id");
     const tokens = await this.sql("SELECT * FROM tokens ORDER BY id");
-    return JSON.stringify({ inputs, outputs, keys, accounts, tokens });
+    const webhooks = await this.sql("SELECT * FROM stream_webhooks ORDER BY account_id");
+    const destinations = await this.sql("SELECT * FROM webhook_destinations ORDER BY id");
+    const policies = await this.sql("SELECT * FROM notification_policies ORDER BY id");
+    const notifications = { webhooks, destinations, policies };
+    return JSON.stringify({ inputs, outputs, keys, accounts, tokens, notifications });
   }
 
   /** Sends a request as curl would: no JSON content type. */

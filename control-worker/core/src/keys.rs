@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
-use shared::id::{AccountId, InputUid, NodeName, OutputUid};
+use shared::id::{AccountId, DestinationId, InputUid, NodeName, OutputUid};
 use shared::secret::Secret;
 use shared::stream_key::StreamKey;
 use subtle::ConstantTimeEq;
@@ -177,6 +177,34 @@ impl Place {
             column: "key_sealed",
             owner: account.to_string(),
             uid: output.to_string(),
+        }
+    }
+
+    /// What signs what `/stream/webhook` receives.
+    pub fn webhook_secret(account: AccountId) -> Self {
+        Self {
+            table: "stream_webhooks",
+            column: "secret_sealed",
+            owner: account.to_string(),
+            uid: account.to_string(),
+        }
+    }
+
+    /// What `cf-webhook-auth` carries to a destination.
+    pub fn destination_secret(account: AccountId, destination: DestinationId) -> Self {
+        Self {
+            table: "webhook_destinations",
+            column: "secret_sealed",
+            owner: account.to_string(),
+            uid: destination.to_string(),
+        }
+    }
+
+    /// What signs what a destination receives.
+    pub fn destination_signing(account: AccountId, destination: DestinationId) -> Self {
+        Self {
+            column: "signing_sealed",
+            ..Self::destination_secret(account, destination)
         }
     }
 

@@ -19,6 +19,7 @@ pub mod idempotency;
 pub mod keys;
 pub mod live_input;
 pub mod node_link;
+pub mod notification;
 pub mod openapi;
 pub mod permission;
 pub mod policy;

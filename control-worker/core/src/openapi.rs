@@ -5,9 +5,10 @@ use serde_json::{Map, Value};
 use crate::failure::Failure;
 
 /// One part for what all share, then one a resource.
-const PARTS: [&str; 5] = [
+const PARTS: [&str; 6] = [
     include_str!("../../../docs/openapi/base.json"),
     include_str!("../../../docs/openapi/live_inputs.json"),
+    include_str!("../../../docs/openapi/notifications.json"),
     include_str!("../../../docs/openapi/outputs.json"),
     include_str!("../../../docs/openapi/public.json"),
     include_str!("../../../docs/openapi/tokens.json"),

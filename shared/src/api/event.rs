@@ -85,6 +85,49 @@ pub enum EventKind {
     OutputUnknown,
 }
 
+impl EventKind {
+    /// Every one.
+    pub const ALL: [Self; 13] = [
+        Self::Connected,
+        Self::Reconnecting,
+        Self::Disconnected,
+        Self::Errored,
+        Self::Unknown,
+        Self::OutputDisabled,
+        Self::OutputIdle,
+        Self::OutputConnecting,
+        Self::OutputLive,
+        Self::OutputStalled,
+        Self::OutputBackoff,
+        Self::OutputFailed,
+        Self::OutputUnknown,
+    ];
+
+    /// Its name, as JSON has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connected => "live_input.connected",
+            Self::Reconnecting => "live_input.reconnecting",
+            Self::Disconnected => "live_input.disconnected",
+            Self::Errored => "live_input.errored",
+            Self::Unknown => "live_input.unknown",
+            Self::OutputDisabled => "live_input.output.disabled",
+            Self::OutputIdle => "live_input.output.idle",
+            Self::OutputConnecting => "live_input.output.connecting",
+            Self::OutputLive => "live_input.output.live",
+            Self::OutputStalled => "live_input.output.stalled",
+            Self::OutputBackoff => "live_input.output.backoff",
+            Self::OutputFailed => "live_input.output.failed",
+            Self::OutputUnknown => "live_input.output.unknown",
+        }
+    }
+
+    /// Whether Cloudflare has it too.
+    pub fn is_cloudflares(self) -> bool {
+        matches!(self, Self::Connected | Self::Disconnected | Self::Errored)
+    }
+}
+
 /// An event's id: `<uid of the live input>-<number>`, the numbers of an input counting up from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EventId {
@@ -136,6 +179,13 @@ impl<'de> Deserialize<'de> for EventId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_those_of_json() {
+        for kind in EventKind::ALL {
+            assert_eq!(serde_json::json!(kind), kind.as_str());
+        }
+    }
 
     #[test]
     fn an_id_is_an_input_and_a_number() {

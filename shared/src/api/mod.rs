@@ -1,6 +1,7 @@
 //! The objects of the API, field names and formats as Cloudflare's.
 
 mod event;
+mod notification;
 mod status;
 
 use serde::Serialize;
@@ -12,6 +13,10 @@ use crate::secret::{self, Secret};
 use crate::time::Timestamp;
 
 pub use self::event::{ApiEvent, EventId, EventKind, InvalidEventId, OutputInEvent};
+pub use self::notification::{
+    ALERT_TYPE, Delivery, DeliveryState, Destination, DestinationKind, Filters, Mechanism,
+    Mechanisms, Policy, StreamWebhook,
+};
 pub use self::status::{
     Configuration, CurrentStatus, InputError, InputState, InputStatus, OutputStatus, PastStatus,
 };

@@ -81,6 +81,8 @@ impl Control<'_> {
             ))
             .arg("--var")
             .arg(format!("OUTPUT_NETWORKS:{LOOPBACK_NETWORKS}"))
+            .arg("--var")
+            .arg(format!("WEBHOOK_NETWORKS:{LOOPBACK_NETWORKS}"))
             .stdout(self.log_file()?)
             .stderr(self.log_file()?);
         let (name, keys) = self.seed.worker_secret();

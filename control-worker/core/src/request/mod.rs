@@ -7,6 +7,7 @@
 //! value ignored. A field given twice is refused: it is not for us to choose.
 
 mod inputs;
+mod notification;
 mod outputs;
 mod page;
 mod query;
@@ -21,6 +22,7 @@ use serde_json::value::RawValue;
 use shared::limits::{MAX_BODY_BYTES, MAX_META_BYTES};
 
 pub use self::inputs::{InputUpdate, KeyRotation, NewInput, SettingsUpdate};
+pub use self::notification::{DestinationBody, NewPolicy, PolicyUpdate, WebhookUpdate};
 pub use self::outputs::{NewOutput, OutputUpdate};
 pub use self::page::{Page, Query};
 pub use self::query::{Cursor, InputQuery, PageStart};
@@ -83,6 +85,15 @@ impl<'a> Fields<'a> {
                 })
             })
             .transpose()
+    }
+
+    fn required<T: DeserializeOwned>(&self, name: &str, form: &str) -> Result<T, Failure> {
+        self.optional(name, form)?.ok_or_else(|| {
+            Failure::field(
+                pointer(name),
+                format!("The field {name} is missing: it must be {form}."),
+            )
+        })
     }
 
     fn enabled(&self) -> Result<Option<bool>, Failure> {

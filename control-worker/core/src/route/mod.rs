@@ -1,17 +1,21 @@
 //! Which request means what.
 
 mod accounts;
+mod alerting;
 mod relay;
 mod stream;
 mod tokens;
+mod webhook;
 
 use shared::id::{AccountId, InputUid};
 use shared::link::PUBLISH_PATH;
 
 pub use self::accounts::AccountsRoute;
+pub use self::alerting::AlertingRoute;
 pub use self::relay::RelayRoute;
 pub use self::stream::StreamRoute;
 pub use self::tokens::TokenRoute;
+pub use self::webhook::WebhookRoute;
 use crate::failure::Failure;
 use crate::permission::Permission;
 
@@ -20,6 +24,13 @@ use crate::permission::Permission;
 pub enum Route {
     /// `/accounts`
     Accounts(AccountsRoute),
+    /// `/accounts/:account/alerting/…`
+    Alerting {
+        /// The account in the path.
+        account: AccountId,
+        /// What follows it.
+        route: AlertingRoute,
+    },
     /// `GET /health`
     Health,
     /// `GET /:input/lifecycle`
@@ -107,6 +118,10 @@ impl Route {
             return Ok(Self::Stream { account, route });
         }
         match rest.split('/').collect::<Vec<_>>().as_slice() {
+            ["alerting", rest @ ..] => {
+                let route = AlertingRoute::parse(method, rest)?;
+                Ok(Self::Alerting { account, route })
+            }
             ["tokens", rest @ ..] => {
                 let route = TokenRoute::parse(method, rest)?;
                 Ok(Self::Tokens { account, route })
@@ -119,6 +134,7 @@ impl Route {
     pub fn access(&self) -> Access {
         match self {
             Self::Accounts(AccountsRoute::CreateAccount) => Access::Operator,
+            Self::Alerting { account, route } => Access::Account(*account, route.permission()),
             Self::Health | Self::Lifecycle { .. } | Self::OpenApi => Access::Anybody,
             Self::Relay(_) => Access::Relay,
             Self::Stream { account, route } => Access::Account(*account, route.permission()),

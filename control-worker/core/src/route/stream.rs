@@ -2,6 +2,7 @@
 
 use shared::id::{InputUid, OutputUid};
 
+use super::WebhookRoute;
 use crate::failure::Failure;
 use crate::permission::Permission;
 
@@ -68,6 +69,8 @@ pub enum StreamRoute {
         /// The output in the path.
         output: OutputUid,
     },
+    /// `/webhook…`
+    Webhook(WebhookRoute),
 }
 
 impl StreamRoute {
@@ -85,6 +88,7 @@ impl StreamRoute {
             | Self::RotateKeys { .. }
             | Self::UpdateInput { .. }
             | Self::UpdateOutput { .. } => Permission::StreamWrite,
+            Self::Webhook(route) => route.permission(),
         }
     }
 
@@ -147,6 +151,7 @@ impl StreamRoute {
                     _ => Err(Failure::method_not_allowed("GET")),
                 }
             }
+            ["webhook", rest @ ..] => WebhookRoute::parse(method, rest).map(Self::Webhook),
             _ => Err(Failure::no_route()),
         }
     }
