@@ -1,15 +1,18 @@
 //! The Durable Object of a live input: the only writer of its rows.
 
+use std::pin::pin;
 use std::time::Duration;
 
-use control_core::change::ChangeRequest;
+use control_core::change::{ChangeRequest, Changed};
 use control_core::keys::Keyring;
-use control_core::live_input::{
-    self as rules, Ask, Ending, Host, LiveInputState, Publish, Trouble,
-};
-use control_core::node_link::Handed;
+use control_core::live_input::{self as rules, Ask, Host, LiveInputState, Publish, Trouble};
+use control_core::node_link::{Handed, Sight};
 use control_core::sql::Statement;
+use control_core::status::{Batch, Kept, SCHEMA, StatusBook, Told, View};
+use control_core::webhook::AccountEvents;
+use futures_util::future::{Either, select};
 use futures_util::lock::Mutex;
+use shared::api::ApiEvent;
 use shared::id::{InputUid, NodeName};
 use worker::wasm_bindgen::JsValue;
 use worker::{
@@ -18,7 +21,8 @@ use worker::{
 };
 
 use crate::d1::{self, BatchResults};
-use crate::{clock, log, object, scope, settings};
+use crate::delay::Delay;
+use crate::{clock, log, object, object_sql, scope, settings};
 
 /// The object of one live input, which is its name.
 #[durable_object]
@@ -46,7 +50,12 @@ impl DurableObject for LiveInput {
 
     async fn alarm(&self) -> Result<Response> {
         let host = self.host();
-        if let Err(error) = self.finish(&host).await {
+        let finished = async {
+            self.finish(&host).await?;
+            self.hand_events(&host).await?;
+            self.mirror(&host).await
+        };
+        if let Err(error) = finished.await {
             log::failed("a live input's alarm", &error);
             // The platform gives up after six failures: to it, this was none.
             host.storage.set_alarm(RETRY).await?;
@@ -79,7 +88,9 @@ impl LiveInput {
                 let asked: ChangeRequest = object::question(request).await?;
                 let _lock = self.one_at_a_time.lock().await;
                 let rules = self.rules(&host, &keyring).await?;
-                object::answer(&rules.change(&asked).await.map_err(trouble)?)
+                let answer = rules.change(&asked).await.map_err(trouble)?;
+                let view = self.rules(&host, &keyring).await?.view();
+                object::answer(&Changed { answer, view })
             }
             "/publish" => {
                 let asked: Publish = object::question(request).await?;
@@ -93,14 +104,32 @@ impl LiveInput {
                 let rules = self.rules(&host, &keyring).await?;
                 object::answer(&rules.ask(&asked).await.map_err(trouble)?)
             }
-            "/ended" => {
-                let asked: Ending = object::question(request).await?;
+            // Reads what is stored whole: no need to wait for a change to come to its end.
+            "/view" => object::answer(&self.view(&host, &keyring).await?),
+            "/told" => {
+                let told: Told = object::question(request).await?;
                 let _lock = self.one_at_a_time.lock().await;
                 let rules = self.rules(&host, &keyring).await?;
-                object::answer(&rules.ended(asked).await.map_err(trouble)?)
+                object::answer(&rules.told(&told).await.map_err(trouble)?)
             }
             _ => Response::error("not found", 404),
         }
+    }
+
+    /// What goes on, and, where the node's object answers in time, how it is doing.
+    async fn view(&self, host: &ObjectHost<'_>, keyring: &Keyring) -> Result<View> {
+        let rules = self.rules(host, keyring).await?;
+        let mut view = rules.view();
+        if let Some((node, look)) = rules.look() {
+            let object = object::relay_node(&self.env, &node)?;
+            let asked = pin!(object::call::<Sight>(&object, "/look", &look));
+            match select(asked, Delay::from(LOOK_TIMEOUT)).await {
+                Either::Left((Ok(sight), _)) => view.see(sight),
+                Either::Left((Err(error), _)) => log::failed("asking a node's object", &error),
+                Either::Right(_) => {}
+            }
+        }
+        Ok(view)
     }
 
     async fn finish(&self, host: &ObjectHost<'_>) -> Result<()> {
@@ -110,19 +139,76 @@ impl LiveInput {
         rules.alarm().await.map_err(trouble)
     }
 
-    /// The rules with what is stored; to be called under the lock.
+    /// Has the input's row say what goes on, without the lock as well.
+    async fn mirror(&self, host: &ObjectHost<'_>) -> Result<()> {
+        let keyring = self.keyring()?;
+        let due = {
+            let _lock = self.one_at_a_time.lock().await;
+            let rules = self.rules(host, &keyring).await?;
+            rules.mirror_due().await.map_err(trouble)?
+        };
+        let Some((mirror, statement)) = due else {
+            return Ok(());
+        };
+        if host.run(vec![statement]).await.is_err() {
+            // It is logged, and the alarm is set.
+            return Ok(());
+        }
+        let _lock = self.one_at_a_time.lock().await;
+        let rules = self.rules(host, &keyring).await?;
+        rules.mirrored(mirror).await.map_err(trouble)
+    }
+
+    /// Hands events to the account's object, without the lock: what is asked of another object
+    /// holds up nothing here.
+    async fn hand_events(&self, host: &ObjectHost<'_>) -> Result<()> {
+        let keyring = self.keyring()?;
+        loop {
+            let due = {
+                let _lock = self.one_at_a_time.lock().await;
+                let rules = self.rules(host, &keyring).await?;
+                rules.events_due().await.map_err(trouble)?
+            };
+            let Some(Batch { account, after }) = due else {
+                return Ok(());
+            };
+            let sql = host.storage.sql();
+            let rows = object_sql::batch(&sql, &[StatusBook::waiting(after)])?;
+            let events: Vec<ApiEvent> = StatusBook::read_events(&rows).map_err(unreadable)?;
+            let events = AccountEvents { account, events };
+            let object = object::webhook(&self.env, account)?;
+            if let Err(error) = object::call::<()>(&object, "/events", &events).await {
+                log::failed("handing events to an account's object", &error);
+                return Ok(());
+            }
+            let _lock = self.one_at_a_time.lock().await;
+            let rules = self.rules(host, &keyring).await?;
+            rules.handed(&events.events).await.map_err(trouble)?;
+        }
+    }
+
+    /// The rules with what is stored; to be called under the lock where something follows.
     async fn rules<'a>(
         &self,
         host: &'a ObjectHost<'a>,
         keyring: &'a Keyring,
     ) -> Result<rules::LiveInput<'a, ObjectHost<'a>>> {
         let stored: Option<String> = host.storage.get(STATE_KEY).await?;
-        let state = match stored {
-            Some(text) => serde_json::from_str(&text)?,
-            None => LiveInputState::new(self.input()?),
+        let input = self.input()?;
+        let (state, status) = match stored {
+            Some(text) => {
+                let sql = host.storage.sql();
+                object_sql::prepare(&sql, SCHEMA)?;
+                let rows = object_sql::batch(&sql, &[StatusBook::stored()])?;
+                let status = StatusBook::load(input, &rows).map_err(unreadable)?;
+                (serde_json::from_str(&text)?, status)
+            }
+            // Nothing is written until there is something to write.
+            None => (LiveInputState::new(input), StatusBook::new(input)),
         };
         Ok(rules::LiveInput {
             state,
+            status,
             host,
             keyring,
             now: clock::now(),
@@ -157,12 +243,23 @@ impl Host for ObjectHost<'_> {
     type Error = Error;
     type Results = BatchResults;
 
-    async fn store(&self, state: &LiveInputState, alarm: Option<Duration>) -> Result<()> {
+    async fn store(
+        &self,
+        state: &LiveInputState,
+        status: Kept,
+        alarm: Option<Duration>,
+    ) -> Result<()> {
         match alarm {
             Some(delay) => self.storage.set_alarm(delay).await?,
             None => self.storage.delete_alarm().await?,
         }
         let text = serde_json::to_string(state)?;
+        // Nothing is awaited between here and the end: the runtime commits all of it or nothing.
+        if !status.is_empty() {
+            let sql = self.storage.sql();
+            object_sql::prepare(&sql, SCHEMA)?;
+            object_sql::batch(&sql, &status)?;
+        }
         self.storage
             .put_raw(STATE_KEY, JsValue::from_str(&text))
             .await
@@ -199,9 +296,16 @@ fn trouble(trouble: Trouble<Error>) -> Error {
     }
 }
 
+fn unreadable(error: control_core::sql::RowError) -> Error {
+    Error::RustError(error.to_string())
+}
+
 fn no_sockets() -> Error {
     Error::RustError("a live input's object has no sockets".into())
 }
+
+/// How long a reader waits for the object of a node, which may itself wait half of it for the node.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Where the state is stored, as JSON.
 const STATE_KEY: &str = "state";

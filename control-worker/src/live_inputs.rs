@@ -1,15 +1,21 @@
 //! `/live_inputs`: what the API does with live inputs.
 
+use std::pin::pin;
+use std::time::Duration;
+
 use control_core::answer as shown;
-use control_core::change::{Change, ChangeAnswer, ChangeRequest, Limits};
+use control_core::change::{Change, ChangeAnswer, ChangeRequest, Changed, Limits};
 use control_core::failure::Failure;
 use control_core::idempotency::{Attempt, Once};
 use control_core::request::{InputQuery, InputUpdate, KeyRotation, NewInput};
 use control_core::sql::{self, InputList, InputRead, InputRow, OutputRow, Results};
+use control_core::status::{self, View};
+use futures_util::future::{Either, join, select};
 use shared::id::InputUid;
 use shared::stream_key::StreamKey;
 use worker::{Env, Request, Response};
 
+use crate::delay::Delay;
 use crate::{Caller, answer, body, clock, d1, log, object, random, settings};
 
 /// `GET /live_inputs`
@@ -47,12 +53,15 @@ pub(crate) async fn create(
     let keyring = settings::keyring(caller.env)?;
     let change = Change::create_input(body, caller.account, &key, nonce, &keyring)
         .map_err(log::internal("sealing a stream key"))?;
-    let row = match create_once(caller, input, change, attempt.as_ref()).await? {
-        ChangeAnswer::Input(row) => row,
-        ChangeAnswer::Repeated(made) => existing(read(caller, made.input).await)?.0,
-        _ => return Err(Failure::internal()),
-    };
-    show(caller, row)
+    let Changed { answer, view } = create_once(caller, input, change, attempt.as_ref()).await?;
+    match answer {
+        ChangeAnswer::Input(row) => show(caller, row, view),
+        ChangeAnswer::Repeated(made) => {
+            let (row, _, view) = existing(read(caller, made.input).await)?;
+            show(caller, row, view)
+        }
+        _ => Err(Failure::internal()),
+    }
 }
 
 /// `POST /live_inputs/:input/rotate_keys`
@@ -68,14 +77,13 @@ pub(crate) async fn rotate_keys(
     let keyring = settings::keyring(caller.env)?;
     let change = Change::rotate_keys(body, caller.account, &key, clock::now(), nonce, &keyring)
         .map_err(log::internal("sealing a stream key"))?;
-    let row = changed_input(caller, input, change).await?;
-    show(caller, row)
+    changed_input(caller, input, change).await
 }
 
 /// `GET /live_inputs/:input`
 pub(crate) async fn details(caller: &Caller<'_>, input: InputUid) -> Result<Response, Failure> {
-    let (row, _) = read(caller, input).await?;
-    show(caller, row)
+    let (row, _, view) = read(caller, input).await?;
+    show(caller, row, view)
 }
 
 /// `PUT /live_inputs/:input`
@@ -90,13 +98,12 @@ pub(crate) async fn update(
         enabled: body.enabled,
         settings: body.settings,
     };
-    let row = changed_input(caller, input, change).await?;
-    show(caller, row)
+    changed_input(caller, input, change).await
 }
 
 /// `DELETE /live_inputs/:input`
 pub(crate) async fn delete(caller: &Caller<'_>, input: InputUid) -> Result<Response, Failure> {
-    match change(caller, input, Change::DeleteInput).await? {
+    match change(caller, input, Change::DeleteInput).await?.answer {
         ChangeAnswer::Deleted => answer::success::<()>(None),
         _ => Err(Failure::internal()),
     }
@@ -104,7 +111,7 @@ pub(crate) async fn delete(caller: &Caller<'_>, input: InputUid) -> Result<Respo
 
 /// `GET /live_inputs/:input/videos`: nothing is recorded.
 pub(crate) async fn videos(caller: &Caller<'_>, input: InputUid) -> Result<Response, Failure> {
-    read(caller, input).await?;
+    read_rows(caller, input).await?;
     answer::success(Some([(); 0]))
 }
 
@@ -118,8 +125,17 @@ pub(crate) async fn lifecycle(env: &Env, input: InputUid) -> Result<Response, Fa
     answer::json(&shown::lifecycle(row.ok_or_else(Failure::no_such_input)?))
 }
 
-/// Reads a live input with its outputs, for a caller who may see their keys.
+/// Reads a live input with its outputs, for a caller who may see their keys, and what goes on.
 pub(crate) async fn read(
+    caller: &Caller<'_>,
+    input: InputUid,
+) -> Result<(InputRow, Vec<OutputRow>, View), Failure> {
+    let (rows, view) = join(read_rows(caller, input), view(caller, input)).await;
+    let (row, outputs) = rows?;
+    Ok((row, outputs, view))
+}
+
+async fn read_rows(
     caller: &Caller<'_>,
     input: InputUid,
 ) -> Result<(InputRow, Vec<OutputRow>), Failure> {
@@ -133,6 +149,25 @@ pub(crate) async fn read(
     let results = results.map_err(log::unavailable("reading a live input"))?;
     let outcome = read.outcome(&results);
     Ok(outcome.map_err(log::internal("reading a live input"))??)
+}
+
+/// What goes on, as the input's object says in time; else that nobody knows.
+async fn view(caller: &Caller<'_>, input: InputUid) -> View {
+    let asked = async {
+        let object = object::live_input(caller.env, input)?;
+        object::call(&object, "/view", &()).await
+    };
+    match select(pin!(asked), Delay::from(VIEW_TIMEOUT)).await {
+        Either::Left((Ok(view), _)) => view,
+        Either::Left((Err(error), _)) => {
+            log::failed("asking a live input's object", &error);
+            status::unavailable(clock::now())
+        }
+        Either::Right(((), _)) => {
+            log::failed("asking a live input's object", &"it did not answer in time");
+            status::unavailable(clock::now())
+        }
+    }
 }
 
 /// The key by which the request may be repeated.
@@ -155,15 +190,15 @@ pub(crate) async fn create_once(
     input: InputUid,
     create: Change,
     attempt: Option<&Attempt<'_>>,
-) -> Result<ChangeAnswer, Failure> {
+) -> Result<Changed, Failure> {
     let keyring = settings::keyring(caller.env)?;
     let once = attempt.map(|attempt| attempt.once(&keyring)).transpose();
     let once = once.map_err(log::internal("hashing a request"))?;
-    let answer = ask(caller, input, create, once).await?;
-    if let (ChangeAnswer::Repeated(made), Some(attempt)) = (&answer, attempt) {
+    let changed = ask(caller, input, create, once).await?;
+    if let (ChangeAnswer::Repeated(made), Some(attempt)) = (&changed.answer, attempt) {
         attempt.check(made, &keyring)?;
     }
-    Ok(answer)
+    Ok(changed)
 }
 
 /// Has the input's object make a change. The answer is one of those that say it was made.
@@ -171,7 +206,7 @@ pub(crate) async fn change(
     caller: &Caller<'_>,
     input: InputUid,
     change: Change,
-) -> Result<ChangeAnswer, Failure> {
+) -> Result<Changed, Failure> {
     ask(caller, input, change, None).await
 }
 
@@ -180,7 +215,7 @@ async fn ask(
     input: InputUid,
     change: Change,
     once: Option<Once>,
-) -> Result<ChangeAnswer, Failure> {
+) -> Result<Changed, Failure> {
     let request = ChangeRequest {
         token: caller.token.clone(),
         account: caller.account,
@@ -195,18 +230,17 @@ async fn ask(
     };
     let object = object::live_input(caller.env, input)
         .map_err(log::internal("finding a live input's object"))?;
-    let answer: ChangeAnswer =
-        object::call(&object, "/change", &request)
-            .await
-            .map_err(|error| {
-                log::failed("changing a live input", &error);
-                Failure::undecided()
-            })?;
-    match answer {
+    let changed: Changed = object::call(&object, "/change", &request)
+        .await
+        .map_err(|error| {
+            log::failed("changing a live input", &error);
+            Failure::undecided()
+        })?;
+    match changed.answer {
         ChangeAnswer::NotMade => Err(Failure::unavailable()),
         ChangeAnswer::Refused(refusal) => Err(refusal.into()),
         ChangeAnswer::Undecided => Err(Failure::undecided()),
-        made => Ok(made),
+        _ => Ok(changed),
     }
 }
 
@@ -214,20 +248,25 @@ async fn changed_input(
     caller: &Caller<'_>,
     input: InputUid,
     wanted: Change,
-) -> Result<InputRow, Failure> {
-    match change(caller, input, wanted).await? {
-        ChangeAnswer::Input(row) => Ok(row),
+) -> Result<Response, Failure> {
+    let Changed { answer, view } = change(caller, input, wanted).await?;
+    match answer {
+        ChangeAnswer::Input(row) => show(caller, row, view),
         _ => Err(Failure::internal()),
     }
 }
 
-fn show(caller: &Caller<'_>, row: InputRow) -> Result<Response, Failure> {
+fn show(caller: &Caller<'_>, row: InputRow, view: View) -> Result<Response, Failure> {
     let (url, keyring) = (
         settings::ingest_url(caller.env)?,
         settings::keyring(caller.env)?,
     );
-    answer::success(Some(shown::live_input(row, &url, &keyring)?))
+    answer::success(Some(shown::live_input(row, view, &url, &keyring)?))
 }
+
+/// How long a read waits for what goes on: an object on another continent that must be woken takes
+/// half of it.
+const VIEW_TIMEOUT: Duration = Duration::from_secs(2);
 
 fn draw_key() -> worker::Result<([u8; 16], [u8; 16], [u8; 12])> {
     Ok((random::bytes()?, random::bytes()?, random::bytes()?))

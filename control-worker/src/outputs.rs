@@ -1,7 +1,7 @@
 //! `/live_inputs/:input/outputs`: what the API does with outputs.
 
 use control_core::answer as shown;
-use control_core::change::{Change, ChangeAnswer};
+use control_core::change::{Change, ChangeAnswer, Changed};
 use control_core::failure::Failure;
 use control_core::idempotency::{Attempt, Made};
 use control_core::request::{NewOutput, OutputUpdate};
@@ -12,9 +12,9 @@ use crate::{Caller, answer, body, live_inputs, log, random, settings};
 
 /// `GET /live_inputs/:input/outputs`
 pub(crate) async fn list(caller: &Caller<'_>, input: InputUid) -> Result<Response, Failure> {
-    let (_, rows) = live_inputs::read(caller, input).await?;
+    let (_, rows, view) = live_inputs::read(caller, input).await?;
     let keyring = settings::keyring(caller.env)?;
-    let show = |row| shown::output(row, caller.account, &keyring);
+    let show = |row| shown::output(row, &view, caller.account, &keyring);
     let outputs: Result<Vec<_>, _> = rows.into_iter().map(show).collect();
     answer::success(Some(outputs?))
 }
@@ -25,11 +25,11 @@ pub(crate) async fn details(
     input: InputUid,
     uid: OutputUid,
 ) -> Result<Response, Failure> {
-    let (_, rows) = live_inputs::read(caller, input).await?;
+    let (_, rows, view) = live_inputs::read(caller, input).await?;
     let row = rows.into_iter().find(|row| row.uid == uid);
     let row = row.ok_or_else(Failure::no_such_output)?;
     let keyring = settings::keyring(caller.env)?;
-    answer::success(Some(shown::output(row, caller.account, &keyring)?))
+    answer::success(Some(shown::output(row, &view, caller.account, &keyring)?))
 }
 
 /// `POST /live_inputs/:input/outputs`
@@ -48,12 +48,13 @@ pub(crate) async fn create(
     let keyring = settings::keyring(caller.env)?;
     let change = Change::create_output(body, caller.account, uid, nonce, &keyring)
         .map_err(log::internal("sealing an output's key"))?;
-    match live_inputs::create_once(caller, input, change, attempt.as_ref()).await? {
+    let made = live_inputs::create_once(caller, input, change, attempt.as_ref()).await?;
+    match made.answer {
         ChangeAnswer::Repeated(Made {
             output: Some(output),
             ..
         }) => live_inputs::existing(details(caller, input, output).await),
-        made => show_changed(caller, made),
+        _ => show_changed(caller, made),
     }
 }
 
@@ -73,13 +74,23 @@ pub(crate) async fn update(
     changed(caller, input, change).await
 }
 
+/// `POST /live_inputs/:input/outputs/:output/retry`
+pub(crate) async fn retry(
+    caller: &Caller<'_>,
+    input: InputUid,
+    uid: OutputUid,
+) -> Result<Response, Failure> {
+    changed(caller, input, Change::RetryOutput { uid }).await
+}
+
 /// `DELETE /live_inputs/:input/outputs/:output`
 pub(crate) async fn delete(
     caller: &Caller<'_>,
     input: InputUid,
     uid: OutputUid,
 ) -> Result<Response, Failure> {
-    match live_inputs::change(caller, input, Change::DeleteOutput { uid }).await? {
+    let changed = live_inputs::change(caller, input, Change::DeleteOutput { uid }).await?;
+    match changed.answer {
         ChangeAnswer::Deleted => answer::success::<()>(None),
         _ => Err(Failure::internal()),
     }
@@ -90,17 +101,18 @@ async fn changed(
     input: InputUid,
     change: Change,
 ) -> Result<Response, Failure> {
-    let made = live_inputs::change(caller, input, change).await?;
-    show_changed(caller, made)
+    let changed = live_inputs::change(caller, input, change).await?;
+    show_changed(caller, changed)
 }
 
-fn show_changed(caller: &Caller<'_>, made: ChangeAnswer) -> Result<Response, Failure> {
-    match made {
+fn show_changed(caller: &Caller<'_>, changed: Changed) -> Result<Response, Failure> {
+    match changed.answer {
         ChangeAnswer::Output { output, alike } => {
             let keyring = settings::keyring(caller.env)?;
             answer::json(&shown::changed_output(
                 output,
                 alike,
+                &changed.view,
                 caller.account,
                 &keyring,
             )?)

@@ -1,20 +1,30 @@
 //! The Durable Object of a relay node: holds the node's one socket, hibernating between frames.
 
 use std::cell::RefCell;
+use std::pin::pin;
 use std::time::Duration;
 
 use control_core::keys::Keyring;
-use control_core::live_input::{Ask, Ending};
-use control_core::node_link::{Changes, Handed, NodeState, Push, Via};
-use shared::id::{Instance, NodeName};
+use control_core::live_input::Ask;
+use control_core::node_link::{
+    Changes, FigureBook, Handed, Look, NodeState, Pulse, Push, Sight, Via,
+};
+use control_core::status::Told;
+use futures_util::future::{join_all, select};
+use shared::id::{InputUid, Instance, NodeName};
 use shared::limits::MAX_LINK_FRAME_BYTES;
-use shared::link::{PING, PONG, Reconciliation, Report, Snapshot, ToControl, ToNode};
+use shared::link::{
+    Events, Figures, InputFigures, PING, PONG, Reconciliation, Report, Snapshot, ToControl, ToNode,
+};
 use worker::{
     DurableObject, Env, Error, Request, Response, Result, Socket, SqlStorageValue, State,
     WebSocket, WebSocketIncomingMessage, WebSocketPair, WebSocketRequestResponsePair,
     durable_object,
 };
 
+use crate::bell::Bell;
+use crate::delay::Delay;
+use crate::pulse::Pulses;
 use crate::{clock, log, object, random, scope, settings};
 
 /// The object of one relay node, which is its name.
@@ -22,16 +32,24 @@ use crate::{clock, log, object, random, scope, settings};
 pub struct RelayNode {
     state: State,
     env: Env,
+    pulses: Pulses,
     /// What is stored, once it was read. Never borrowed across an `await`.
     known: RefCell<Option<NodeState>>,
+    /// How its broadcasts are doing; the bell rings for each message that says so.
+    figures: RefCell<FigureBook>,
+    figured: Bell,
 }
 
 impl DurableObject for RelayNode {
     fn new(state: State, env: Env) -> Self {
+        let (state, pulses) = Pulses::of(state);
         Self {
             state,
             env,
+            pulses,
             known: RefCell::new(None),
+            figures: RefCell::default(),
+            figured: Bell::default(),
         }
     }
 
@@ -68,12 +86,12 @@ impl DurableObject for RelayNode {
         Ok(())
     }
 
-    async fn websocket_close(&self, _: WebSocket, _: usize, _: String, _: bool) -> Result<()> {
-        self.arm().await
+    async fn websocket_close(&self, socket: WebSocket, _: usize, _: String, _: bool) -> Result<()> {
+        self.closed(&socket).await
     }
 
-    async fn websocket_error(&self, _: WebSocket, _: Error) -> Result<()> {
-        self.arm().await
+    async fn websocket_error(&self, socket: WebSocket, _: Error) -> Result<()> {
+        self.closed(&socket).await
     }
 }
 
@@ -86,12 +104,16 @@ impl RelayNode {
                 self.arm().await?;
                 object::answer(&())
             }
+            "/look" => {
+                let look: Look = object::question(request).await?;
+                object::answer(&self.look(look).await?)
+            }
             "/link" => self.open(),
             "/report" => {
                 let report: Report = object::question(request).await?;
                 let reconciliation = self.reconcile(&report).await?;
                 let answer = object::answer(&reconciliation)?;
-                self.tell_endings().await?;
+                self.tell().await?;
                 Ok(answer)
             }
             _ => Response::error("not found", 404),
@@ -123,22 +145,55 @@ impl RelayNode {
                 self.introduce(socket, report.instance)?;
                 let reconciliation = self.reconcile(&report).await?;
                 send(socket, &ToNode::Reconciliation(reconciliation))?;
-                self.tell_endings().await
             }
             Ok(ToControl::Applied(applied)) => {
                 // A node reports before it acknowledges.
                 if let Some(instance) = instance_of(socket)
-                    && self.with(|node| node.applied(instance, &applied))?
+                    && self.with(|node| node.applied(instance, &applied, clock::now()))?
                 {
                     log::unknown_wish(&self.name()?, &applied);
                 }
-                self.arm().await
+                self.arm().await?;
+            }
+            Ok(ToControl::Events(Events { instance, events })) => {
+                let through = self.with(|node| node.events(instance, &events, clock::now()))?;
+                self.arm().await?;
+                send(socket, &ToNode::EventsTaken { through })?;
+            }
+            Ok(ToControl::Figures(Figures { instance, inputs })) => {
+                self.take_figures(instance, inputs);
+                self.with(|node| node.heard(instance, clock::now()))?;
             }
             // Newer nodes may say more than we know. The error of a parser could quote a frame.
-            Ok(ToControl::Events(_) | ToControl::Figures(_) | ToControl::Unknown) | Err(_) => {
-                Ok(())
+            Ok(ToControl::Unknown) | Err(_) => {
+                if let Some(instance) = instance_of(socket) {
+                    self.with(|node| node.heard(instance, clock::now()))?;
+                }
             }
         }
+        self.tell().await
+    }
+
+    /// A socket is no more.
+    async fn closed(&self, socket: &WebSocket) -> Result<()> {
+        let closed = Attached::to(socket);
+        if let Some(closed) = closed
+            && !self
+                .open_sockets()
+                .iter()
+                .filter_map(Attached::to)
+                .any(|other| other.instance == closed.instance && other.id != closed.id)
+        {
+            self.with(|node| node.closed(closed.instance, clock::now()))?;
+        }
+        self.arm().await
+    }
+
+    /// The node's sockets, without those that are being closed.
+    fn open_sockets(&self) -> Vec<WebSocket> {
+        let mut sockets = self.state.get_websockets();
+        sockets.retain(|socket| socket.as_ref().ready_state() == OPEN);
+        sockets
     }
 
     /// From its first report on a socket belongs to an instance, whose older ones are dead.
@@ -152,10 +207,57 @@ impl RelayNode {
                 let _ = other.close(Some(CLOSE_REPLACED), Some("a newer connection took over"));
             }
         }
-        socket.serialize_attachment(instance.to_string())
+        let id = format!("{:016x}", u64::from_be_bytes(random::bytes()?));
+        Attached { instance, id }.attach(socket)
+    }
+
+    fn take_figures(&self, instance: Instance, figures: Vec<InputFigures>) {
+        let now = clock::now();
+        self.figures.borrow_mut().take(instance, figures, now);
+        self.figured.ring();
+    }
+
+    /// How an input is doing: as its node said lately, or says now if it is asked.
+    async fn look(&self, look: Look) -> Result<Sight> {
+        if !self.figures.borrow().is_fresh(look.instance, clock::now())
+            && self.ask_for_figures(look.instance)
+        {
+            let _ = select(pin!(self.figured.next()), Delay::from(FIGURES_TIMEOUT)).await;
+        }
+        let pulses = self.pulses().into_iter();
+        let pinged = pulses
+            .filter(|pulse| pulse.instance == look.instance)
+            .filter_map(|pulse| pulse.at)
+            .max();
+        let heard = self.with(|node| node.last_heard(look.instance))?;
+        Ok(Sight {
+            heard: pinged.map_or(heard, |pinged| pinged.max(heard)),
+            figures: self.figures.borrow().of(look, clock::now()),
+        })
+    }
+
+    /// Asks a node for figures, unless it was asked lately. Returns whether it has a socket.
+    fn ask_for_figures(&self, instance: Instance) -> bool {
+        let sockets = self.state.get_websockets();
+        let socket = sockets
+            .iter()
+            .find(|socket| instance_of(socket) == Some(instance));
+        let Some(socket) = socket else {
+            return false;
+        };
+        let watch = self.figures.borrow_mut().watch(instance, clock::now());
+        if let Some(watch) = watch
+            && let Err(error) = send(socket, &ToNode::Watch(watch))
+        {
+            log::failed("asking a node for figures", &error);
+        }
+        true
     }
 
     async fn reconcile(&self, report: &Report) -> Result<Reconciliation> {
+        if !report.figures.is_empty() {
+            self.take_figures(report.instance, report.figures.clone());
+        }
         let asks = self.with(|node| node.report(report, clock::now()))?;
         for ask in asks {
             // What cannot be asked now is asked with the next report.
@@ -179,23 +281,33 @@ impl RelayNode {
         object::call(&object, "/ask", ask).await
     }
 
-    async fn tell_endings(&self) -> Result<()> {
-        let endings = self.with(|node| node.endings())?;
-        if endings.is_empty() {
-            return Ok(());
-        }
-        for ending in endings {
-            match self.tell(&ending).await {
-                Ok(()) => self.with(|node| node.told(ending))?,
-                Err(error) => log::failed("telling a live input's object", &error),
+    /// Tells the objects of inputs what is new. Those that could not be told are told again when
+    /// the alarm rings.
+    async fn tell(&self) -> Result<()> {
+        let mut after = None;
+        let mut told_any = false;
+        loop {
+            let news = self.with(|node| node.news(after))?;
+            let Some((last, _)) = news.last() else { break };
+            after = Some(*last);
+            told_any = true;
+            let telling = news.iter().map(|(input, told)| self.tell_one(*input, told));
+            for ((input, told), kept) in news.iter().zip(join_all(telling).await) {
+                match kept {
+                    Ok(()) => self.with(|node| node.kept(*input, told))?,
+                    Err(error) => log::failed("telling a live input's object", &error),
+                }
             }
         }
-        self.arm().await
+        match told_any {
+            true => self.arm().await,
+            false => Ok(()),
+        }
     }
 
-    async fn tell(&self, ending: &Ending) -> Result<()> {
-        let object = object::live_input(&self.env, ending.input)?;
-        object::call(&object, "/ended", ending).await
+    async fn tell_one(&self, input: InputUid, told: &Told) -> Result<()> {
+        let object = object::live_input(&self.env, input)?;
+        object::call(&object, "/told", told).await
     }
 
     fn hand(&self, handed: Handed) -> Result<()> {
@@ -212,8 +324,10 @@ impl RelayNode {
         for snapshot in self.with(|node| node.due(&keyring, clock::now()))? {
             self.push(snapshot, None)?;
         }
+        let pulses = self.pulses();
+        self.with(|node| node.look(&pulses, clock::now()))?;
         self.arm().await?;
-        self.tell_endings().await
+        self.tell().await
     }
 
     /// Sends a snapshot down every socket of the node, but for those of one instance. A socket
@@ -230,16 +344,23 @@ impl RelayNode {
     }
 
     async fn arm(&self) -> Result<()> {
-        let connected = !self.state.get_websockets().is_empty();
-        let now = clock::now();
-        match self.with(|node| node.alarm(now, connected))? {
-            Some(at) => {
-                let micros = at.as_micros().saturating_sub(now.as_micros());
-                let delay = Duration::from_micros(u64::try_from(micros).unwrap_or(0));
-                self.state.storage().set_alarm(delay).await
-            }
+        let (pulses, now) = (self.pulses(), clock::now());
+        match self.with(|node| node.alarm(&pulses, now))? {
+            Some(at) => self.state.storage().set_alarm(at.since(now)).await,
             None => self.state.storage().delete_alarm().await,
         }
+    }
+
+    /// The sockets whose ends have said who they are.
+    fn pulses(&self) -> Vec<Pulse> {
+        let sockets = self.open_sockets();
+        let pulse = |socket| {
+            Some(Pulse {
+                instance: instance_of(socket)?,
+                at: self.pulses.last(socket),
+            })
+        };
+        sockets.iter().filter_map(pulse).collect()
     }
 
     /// Runs a rule on what is known, and stores what it changed before anything can leave.
@@ -305,11 +426,31 @@ struct StoredRow {
     value: String,
 }
 
-/// Who is at the other end, if it has reported: kept with the socket, where it survives
-/// hibernation.
+/// Who is at the other end of a socket, from its first report on: kept with the socket, where it
+/// survives hibernation.
+struct Attached {
+    instance: Instance,
+    /// Tells the socket from all others.
+    id: String,
+}
+
+impl Attached {
+    fn to(socket: &WebSocket) -> Option<Self> {
+        let attached: Option<String> = socket.deserialize_attachment().ok().flatten();
+        let (instance, id) = attached.as_ref()?.split_once(' ')?;
+        Some(Self {
+            instance: instance.parse().ok()?,
+            id: id.to_owned(),
+        })
+    }
+
+    fn attach(&self, socket: &WebSocket) -> Result<()> {
+        socket.serialize_attachment(format!("{} {}", self.instance, self.id))
+    }
+}
+
 fn instance_of(socket: &WebSocket) -> Option<Instance> {
-    let attached: Option<String> = socket.deserialize_attachment().ok().flatten();
-    attached?.parse().ok()
+    Attached::to(socket).map(|attached| attached.instance)
 }
 
 fn send(socket: &WebSocket, frame: &ToNode) -> Result<()> {
@@ -318,6 +459,12 @@ fn send(socket: &WebSocket, frame: &ToNode) -> Result<()> {
         .map_err(|_| Error::RustError("a frame cannot be written".into()))?;
     socket.send_with_str(text)
 }
+
+/// How long a reader waits for a node to say how its broadcasts are doing: a round trip to anywhere.
+const FIGURES_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// A WebSocket's state while frames go both ways.
+const OPEN: u16 = 1;
 
 /// The close code of a socket that a newer one replaced: 1000, the purpose is fulfilled.
 const CLOSE_REPLACED: u16 = 1000;

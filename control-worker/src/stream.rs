@@ -24,6 +24,7 @@ pub(crate) async fn serve(
         StreamRoute::OutputDetails { input, output } => {
             outputs::details(caller, input, output).await
         }
+        StreamRoute::RetryOutput { input, output } => outputs::retry(caller, input, output).await,
         StreamRoute::RotateKeys { input } => live_inputs::rotate_keys(caller, input, request).await,
         StreamRoute::UpdateInput { input } => live_inputs::update(caller, input, request).await,
         StreamRoute::UpdateOutput { input, output } => {

@@ -116,6 +116,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn is_counted_with() {
+        let time = Timestamp::from_micros(5);
+        let later = time.after(Duration::from_millis(2));
+        assert_eq!(later, Timestamp::from_micros(2005));
+        assert_eq!(later.since(time), Duration::from_millis(2));
+        assert_eq!(time.since(later), Duration::ZERO);
+        let last = Timestamp::from_micros(i64::MAX);
+        assert_eq!(time.after(Duration::MAX), last);
+    }
+
+    #[test]
     fn is_written_as_cloudflare_writes_it() {
         for (micros, text) in [
             (0, "1970-01-01T00:00:00Z"),

@@ -16,9 +16,11 @@ const FURTHER_INPUT_KEYS = [
   "onStop",
   "onFormatChange",
   "takeover",
+  "status",
+  "configuration",
 ];
 const FURTHER_LISTED_KEYS = ["uid", "enabled", "status", "outputs"];
-const FURTHER_OUTPUT_KEYS = ["enabled", "meta"];
+const FURTHER_OUTPUT_KEYS = ["enabled", "meta", "status", "configuration"];
 
 const HEX_32 = /^[0-9a-f]{32}$/;
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{0,5}[1-9])?Z$/;
@@ -192,7 +194,11 @@ test("an update changes what it names, and nothing else", async () => {
     body: { enabled: false },
   });
   assertSuccess(silent);
-  assert.deepEqual(silent.json.result, { ...output, enabled: false });
+  assert.deepEqual(silent.json.result, {
+    ...output,
+    enabled: false,
+    status: { ...output.status, state: "disabled" },
+  });
 });
 
 test("no answer may be kept by a cache, and each has an id", async () => {

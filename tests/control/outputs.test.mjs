@@ -20,7 +20,9 @@ after(() => control.close());
 test("one output is read as in the list", async () => {
   const body = { url: "rtmp://a.example.com/live", streamKey: secret(), meta: { name: "A" } };
   const output = await control.createOutput(input.uid, body);
-  assert.deepEqual(output, { uid: output.uid, enabled: true, ...body });
+  const { status, configuration, ...rest } = output;
+  assert.deepEqual(rest, { uid: output.uid, enabled: true, ...body });
+  assert.deepEqual([status.state, configuration], ["idle", "applied"]);
   const one = await control.api("GET", `${path}/${output.uid}`);
   assert.deepEqual(expectResult(one), output);
   const listed = expectResult(await control.api("GET", path));
@@ -47,6 +49,8 @@ test("url, key and name are changed in place", async () => {
     {},
   ]) {
     expected = { ...expected, ...change };
+    const state = expected.enabled ? "idle" : "disabled";
+    expected.status = { ...expected.status, state };
     assert.deepEqual(expectResult(await control.api("PUT", one, { body: change })), expected);
     assert.deepEqual(expectResult(await control.api("GET", one)), expected);
   }
@@ -123,7 +127,8 @@ test("urls and keys come back to the letter", async (t) => {
     await t.test(name, async () => {
       const { uid } = await control.createOutput(input.uid, body);
       const read = expectResult(await control.api("GET", `${path}/${uid}`));
-      assert.deepEqual(read, { uid, enabled: true, meta: {}, ...body });
+      const { status, configuration, ...rest } = read;
+      assert.deepEqual(rest, { uid, enabled: true, meta: {}, ...body });
       const changed = await control.api("PUT", `${path}/${uid}`, { body });
       assert.deepEqual(expectResult(changed), read);
     });

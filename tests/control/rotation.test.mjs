@@ -32,8 +32,9 @@ test("a new key, and the old one is nothing at once", async () => {
   const { input, link, rev } = await onAir("ams-1");
   assert.equal("keysRotatedAt" in input, false);
   const rotated = expectResult(await rotate(input.uid));
-  const { keysRotatedAt, rtmps, modified, ...rest } = rotated;
-  const { rtmps: _, modified: before, ...unchanged } = input;
+  const { keysRotatedAt, rtmps, modified, configuration, ...rest } = rotated;
+  const { rtmps: _, modified: before, configuration: off, ...unchanged } = input;
+  assert.deepEqual([off, configuration], ["applied", "pending"]);
   assert.match(rtmps.streamKey, new RegExp(`^[0-9a-f]{32}k${input.uid}$`));
   assert.notEqual(rtmps.streamKey, input.rtmps.streamKey);
   assert.equal(keysRotatedAt, modified);

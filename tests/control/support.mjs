@@ -226,6 +226,12 @@ class Control {
 
   /** What an object keeps, by the keys: read from the runtime's files. */
   async storedKeys(binding, name) {
+    const rows = await this.storedRows(binding, name, "_cf_KV", "SELECT key FROM _cf_KV");
+    return rows.map(({ key }) => key);
+  }
+
+  /** Rows of an object's own database; none where it has no such table. */
+  async storedRows(binding, name, table, statement) {
     const env = await this.worker.getEnv();
     const id = env[binding].idFromName(name).toString();
     const file = this.databases().find((path) => path.endsWith(`${id}.sqlite`));
@@ -233,11 +239,18 @@ class Control {
     const database = new DatabaseSync(file, { readOnly: true });
     try {
       const tables = database.prepare("SELECT name FROM sqlite_master").all();
-      if (!tables.some(({ name }) => name === "_cf_KV")) return [];
-      return database.prepare("SELECT key FROM _cf_KV").all().map(({ key }) => key);
+      if (!tables.some(({ name }) => name === table)) return [];
+      return database.prepare(statement).all();
     } finally {
       database.close();
     }
+  }
+
+  /** The events that the account's object keeps, in the order in which they came. */
+  async accountEvents(account = this.account) {
+    const statement = "SELECT json FROM events ORDER BY number";
+    const rows = await this.storedRows("WEBHOOK", account, "events", statement);
+    return rows.map(({ json }) => JSON.parse(json));
   }
 
   logs() {
@@ -289,6 +302,11 @@ class Link {
       socket.addEventListener("close", resolve, { once: true });
     });
     socket.addEventListener("message", ({ data }) => {
+      // Whoever reads a status makes the control plane ask for figures.
+      if (data.startsWith('{"type":"watch"')) {
+        this.watch = JSON.parse(data);
+        return;
+      }
       const frame = { data, at: performance.now() };
       const waiting = this.#waiting.shift();
       waiting === undefined ? this.#frames.push(frame) : waiting(frame);

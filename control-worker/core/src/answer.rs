@@ -13,6 +13,7 @@ use crate::failure::Failure;
 use crate::keys::{Keyring, Place};
 use crate::request::{InputQuery, PageStart};
 use crate::sql::{InputPage, InputRow, LifecycleRow, ListedRow, OutputRow};
+use crate::status::View;
 
 /// A live input with its credentials. `ingest_url` is where encoders send,
 /// `rtmps://host:port/live/`.
@@ -22,6 +23,7 @@ use crate::sql::{InputPage, InputRow, LifecycleRow, ListedRow, OutputRow};
 /// 500 where the row is damaged or its key is not on the ring.
 pub fn live_input(
     row: InputRow,
+    view: View,
     ingest_url: &str,
     keyring: &Keyring,
 ) -> Result<LiveInput, Failure> {
@@ -46,6 +48,8 @@ pub fn live_input(
             takeover: settings.takeover,
         },
         meta: meta(row.meta)?,
+        status: view.input,
+        configuration: view.configuration,
     })
 }
 
@@ -137,7 +141,12 @@ pub fn lifecycle(row: LifecycleRow) -> Lifecycle {
 /// # Errors
 ///
 /// 500 where the row's key is not on the ring.
-pub fn output(row: OutputRow, account: AccountId, keyring: &Keyring) -> Result<Output, Failure> {
+pub fn output(
+    row: OutputRow,
+    view: &View,
+    account: AccountId,
+    keyring: &Keyring,
+) -> Result<Output, Failure> {
     let place = Place::output_key(account, row.uid);
     Ok(Output {
         uid: row.uid,
@@ -147,6 +156,8 @@ pub fn output(row: OutputRow, account: AccountId, keyring: &Keyring) -> Result<O
             .map_err(|_| Failure::internal())?,
         enabled: row.enabled,
         meta: meta(row.meta)?,
+        status: view.output(row.uid, row.enabled),
+        configuration: view.configuration,
     })
 }
 
@@ -159,13 +170,14 @@ pub fn output(row: OutputRow, account: AccountId, keyring: &Keyring) -> Result<O
 pub fn changed_output(
     row: OutputRow,
     alike: Vec<OutputRow>,
+    view: &View,
     account: AccountId,
     keyring: &Keyring,
 ) -> Result<Envelope<Output>, Failure> {
-    let changed = output(row, account, keyring)?;
+    let changed = output(row, view, account, keyring)?;
     let mut messages = Vec::new();
     for row in alike {
-        let other = output(row, account, keyring)?;
+        let other = output(row, view, account, keyring)?;
         if other.stream_key == changed.stream_key {
             let message = format!(
                 "The output {} has the same url and streamKey: most platforms take one \

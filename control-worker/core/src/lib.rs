@@ -2,11 +2,12 @@
 //!
 //! Everything that can be decided without Workers is decided here and tested natively: which
 //! request means what and who may make it ([`route`], [`auth`], [`permission`], [`request`]), where
-//! outputs may send ([`destination`]), what is made once ([`idempotency`]), what is asked of the database and what its answers mean
-//! ([`sql`], [`change`]), how a live input's object keeps every change whole ([`live_input`]), what
-//! a node is told and when it is told again ([`snapshot`], [`node_link`]), what receivers are told
-//! of it all ([`webhook`]), and what the client reads ([`answer`], [`failure`], [`openapi`]). Time,
-//! randomness and all effects come from the caller.
+//! outputs may send ([`destination`]), what is made once ([`idempotency`]), what is asked of the
+//! database and what its answers mean ([`sql`], [`change`]), how a live input's object keeps every
+//! change whole ([`live_input`]), what a node is told and when it is told again ([`snapshot`],
+//! [`node_link`]), what is known of what goes on ([`status`]), what receivers are told of it all
+//! ([`webhook`]), and what the client reads ([`answer`], [`failure`], [`openapi`]). Time, randomness
+//! and all effects come from the caller.
 
 pub mod account;
 pub mod answer;
@@ -30,5 +31,6 @@ pub mod request;
 pub mod route;
 pub mod snapshot;
 pub mod sql;
+pub mod status;
 pub mod token;
 pub mod webhook;

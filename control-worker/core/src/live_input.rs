@@ -11,6 +11,10 @@
 //!    writes a higher `rev`, so that the batch cannot take effect later. What is read is the truth.
 //! 4. The intent goes, and the nodes that must know are stored with it, in one write. Each leaves
 //!    that list when its object has taken the snapshot over, which then answers for delivery.
+//!
+//! What goes on meanwhile stands in a [`StatusBook`], which is stored with the state, in one write.
+
+mod telling;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -25,7 +29,8 @@ use crate::change::{ChangeAnswer, ChangeRequest, Outcome};
 use crate::keys::{Keyring, Unsealable};
 use crate::node_link::{Handed, Via};
 use crate::snapshot;
-use crate::sql::{self, Param, PublishCheck, RowError, Statement, Wanted};
+use crate::sql::{self, InputRow, Param, PublishCheck, RowError, Statement, Wanted};
+use crate::status::{Kept, StatusBook};
 
 /// What the object must be able to do. Each effect is complete when it returns.
 #[allow(
@@ -39,10 +44,12 @@ pub trait Host {
     /// What the database answers.
     type Results: sql::Results;
 
-    /// Sets the alarm to ring after `alarm`, or takes it away if none; then stores `state`.
+    /// Sets the alarm to ring after `alarm`, or takes it away if none; then stores `state`, and
+    /// what changed of the status, in one write.
     async fn store(
         &self,
         state: &LiveInputState,
+        status: Kept,
         alarm: Option<Duration>,
     ) -> Result<(), Self::Error>;
 
@@ -77,6 +84,9 @@ pub struct LiveInputState {
     /// Until when a key that was replaced is honoured.
     #[serde(default, with = "optional_micros")]
     overlap: Option<Timestamp>,
+    /// When the alarm must ring for this work, if any is left.
+    #[serde(default, with = "optional_micros")]
+    due: Option<Timestamp>,
 }
 
 /// A node asks for a live input on behalf of an encoder.
@@ -112,15 +122,6 @@ pub struct Ask {
     pub rev: u64,
 }
 
-/// A node's object says that a broadcast is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-pub struct Ending {
-    /// The live input.
-    pub input: InputUid,
-    /// The epoch that is over.
-    pub epoch: u64,
-}
-
 /// Why an operation could not be finished. The alarm will try again where something was begun.
 #[derive(Debug, thiserror::Error)]
 pub enum Trouble<E> {
@@ -139,6 +140,8 @@ pub enum Trouble<E> {
 pub struct LiveInput<'a, H> {
     /// What is stored, read under the lock; [`LiveInputState::new`] if nothing is.
     pub state: LiveInputState,
+    /// What is known of what goes on, read with it; [`StatusBook::new`] if nothing is.
+    pub status: StatusBook,
     /// The way to everything outside.
     pub host: &'a H,
     /// The operator's keys.
@@ -159,6 +162,7 @@ impl LiveInputState {
             handover: BTreeSet::new(),
             tries: 0,
             overlap: None,
+            due: None,
         }
     }
 
@@ -168,13 +172,11 @@ impl LiveInputState {
     }
 
     /// In how long the alarm must ring, if work is left or will come.
-    fn alarm(&self, now: Timestamp) -> Option<Duration> {
-        let again = self.work_left().then(|| {
+    fn again(&self) -> Option<Duration> {
+        self.work_left().then(|| {
             let factor = 1 << self.tries.min(MAX_ALARM_DOUBLINGS);
             FIRST_ALARM * factor
-        });
-        let overlap = self.overlap_on_air().map(|until| until.since(now));
-        again.into_iter().chain(overlap).min()
+        })
     }
 
     fn work_left(&self) -> bool {
@@ -279,7 +281,7 @@ impl<H: Host> LiveInput<'_, H> {
         self.state.rev = self.state.rev.max(row.rev);
         self.state.overlap = row.overlap(self.now);
         self.state.tell_owner();
-        self.own(request.owner.clone());
+        self.own(request.owner.clone(), row);
         let snapshot = self.snapshot(&wanted)?;
         self.store().await?;
         self.hand_over(&snapshot, |node| match node == &request.owner.node {
@@ -318,38 +320,25 @@ impl<H: Host> LiveInput<'_, H> {
                 self.state.rev = self.state.rev.max(row.rev);
                 self.state.overlap = row.overlap(self.now);
                 if row.enabled && self.state.owner.is_none() {
-                    self.own(ask.holder.clone());
+                    self.own(ask.holder.clone(), row);
                 }
             }
             None => {
                 self.state.rev = self.state.rev.max(known);
                 self.state.issue();
-                self.state.owner = None;
+                self.gone();
             }
         }
         // The answer reaches the asking node's object: no need to hand it over as well.
         self.state.handover.remove(&ask.holder.node);
         let snapshot = self.snapshot(&wanted)?;
-        if wanted.input.is_none() && !self.state.work_left() {
+        if wanted.input.is_none() && self.is_done() {
             self.forget().await?;
         } else if self.state != before {
             self.store().await?;
             self.tell_nodes(&wanted).await?;
         }
         Ok(snapshot)
-    }
-
-    /// Notes that a broadcast is over, if it is the present one.
-    ///
-    /// # Errors
-    ///
-    /// Where the node's object must say it again.
-    pub async fn ended(mut self, ending: Ending) -> Result<(), Trouble<H::Error>> {
-        if self.state.owner.is_some() && self.state.epoch == ending.epoch {
-            self.state.owner = None;
-            self.store().await?;
-        }
-        Ok(())
     }
 
     /// Finishes what was left: the alarm rang.
@@ -368,6 +357,7 @@ impl<H: Host> LiveInput<'_, H> {
             self.state.tell_owner();
         }
         if !self.state.work_left() {
+            // It rang for the status, or too early: what is due there is asked for next.
             return self.store().await;
         }
         self.state.tries = self.state.tries.saturating_add(1);
@@ -418,9 +408,10 @@ impl<H: Host> LiveInput<'_, H> {
         if changed {
             self.state.tell_owner();
         }
+        self.status.keep_outputs(&wanted.outputs);
         if wanted.input.is_none() {
-            self.state.owner = None;
-            if self.state.handover.is_empty() {
+            self.gone();
+            if self.is_done() {
                 return self.forget().await;
             }
         }
@@ -433,7 +424,7 @@ impl<H: Host> LiveInput<'_, H> {
         }
         let snapshot = self.snapshot(wanted)?;
         self.hand_over(&snapshot, |_| Via::Push).await;
-        if wanted.input.is_none() && self.state.handover.is_empty() {
+        if wanted.input.is_none() && self.is_done() {
             return self.forget().await;
         }
         self.store().await
@@ -452,11 +443,23 @@ impl<H: Host> LiveInput<'_, H> {
         }
     }
 
-    fn own(&mut self, owner: Owner) {
+    fn own(&mut self, owner: Owner, row: &InputRow) {
         self.state.issue();
         self.state.epoch += 1;
+        self.status.held_by(&owner, self.state.epoch, row.account);
         self.state.owner = Some(owner);
         self.state.tell_owner();
+    }
+
+    /// The input does not exist any more.
+    fn gone(&mut self) {
+        self.state.owner = None;
+        self.status.close(self.now);
+    }
+
+    /// Whether nothing is left to do for an input that is gone.
+    fn is_done(&self) -> bool {
+        !self.state.work_left() && !self.status.has_news()
     }
 
     fn snapshot(&self, wanted: &Wanted) -> Result<Snapshot, Unsealable> {
@@ -475,8 +478,19 @@ impl<H: Host> LiveInput<'_, H> {
         if !self.state.work_left() {
             self.state.tries = 0;
         }
-        let alarm = self.state.alarm(self.now);
-        let stored = self.host.store(&self.state, alarm).await;
+        let again = self.state.again();
+        self.state.due = again.map(|delay| self.now.after(delay));
+        self.store_status().await
+    }
+
+    /// Stores without putting off what is due.
+    async fn store_status(&mut self) -> Result<(), Trouble<H::Error>> {
+        let due = self.state.due.into_iter();
+        let due = due.chain(self.state.overlap_on_air());
+        let due = due.chain(self.status.alarm()).min();
+        let alarm = due.map(|due| due.since(self.now));
+        let kept = self.status.take_changes();
+        let stored = self.host.store(&self.state, kept, alarm).await;
         stored.map_err(Trouble::Host)
     }
 

@@ -5,13 +5,14 @@ use serde_json::{Map, Value};
 use crate::failure::Failure;
 
 /// One part for what all share, then one a resource.
-const PARTS: [&str; 6] = [
+const PARTS: [&str; 7] = [
     include_str!("../../../docs/openapi/base.json"),
     include_str!("../../../docs/openapi/live_inputs.json"),
     include_str!("../../../docs/openapi/notifications.json"),
     include_str!("../../../docs/openapi/outputs.json"),
     include_str!("../../../docs/openapi/public.json"),
     include_str!("../../../docs/openapi/tokens.json"),
+    include_str!("../../../docs/openapi/status.json"),
 ];
 
 /// The whole description.

@@ -44,7 +44,7 @@ fn wish(wanted: &Wanted, keyring: &Keyring) -> Result<Wish, Unsealable> {
         Ok(WantedOutput {
             uid: row.uid,
             enabled: row.enabled,
-            retry: 0,
+            retry: row.retry,
             target: Target::Rtmp {
                 url: row.url.clone(),
                 stream_key: keyring.open(&place, &row.key_sealed)?,

@@ -18,7 +18,8 @@ pub use self::notification::{
     Mechanisms, Policy, StreamWebhook,
 };
 pub use self::status::{
-    Configuration, CurrentStatus, InputError, InputState, InputStatus, OutputStatus, PastStatus,
+    Audio, Configuration, CurrentStatus, InputError, InputState, InputStatus, OutputStatus,
+    PastStatus, Video,
 };
 
 /// A live input with its credentials: the answer to create and get.
@@ -39,6 +40,10 @@ pub struct LiveInput {
     pub meta: Box<RawValue>,
     /// Whether encoders may publish to it.
     pub enabled: bool,
+    /// What is going on; none before the first encoder.
+    pub status: Option<InputStatus>,
+    /// Whether what is configured is what is done.
+    pub configuration: Configuration,
     /// How its publisher is treated.
     #[serde(flatten)]
     pub settings: Settings,
@@ -156,4 +161,8 @@ pub struct Output {
     pub enabled: bool,
     /// The user's own JSON, echoed to the letter.
     pub meta: Box<RawValue>,
+    /// What is going on.
+    pub status: OutputStatus,
+    /// Whether what is configured is what is done.
+    pub configuration: Configuration,
 }

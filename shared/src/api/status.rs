@@ -50,15 +50,65 @@ pub struct CurrentStatus {
     /// Milliseconds since the last byte.
     pub idle_ms: Option<u64>,
     /// The video that comes in.
-    pub video: Option<VideoFigures>,
+    pub video: Option<Video>,
     /// The audio that comes in.
-    pub audio: Option<AudioFigures>,
+    pub audio: Option<Audio>,
     /// By how many milliseconds the audio's timestamps are ahead of the video's.
     pub audio_ahead_ms: Option<i64>,
     /// What should be changed at the encoder, most urgent first.
     pub warnings: Vec<Warning>,
     /// What went wrong last.
     pub last_error: Option<InputError>,
+}
+
+/// The video that comes in.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Video {
+    /// `h264`, `hevc`, `av1`, `vp9`, …
+    pub codec: String,
+    /// Width and height in pixels, where the sequence header tells.
+    pub width: Option<u32>,
+    /// See `width`.
+    pub height: Option<u32>,
+    /// Frames a second lately.
+    pub frame_rate: Option<f64>,
+    /// Milliseconds between the last two keyframes.
+    pub keyframe_interval_ms: Option<u64>,
+}
+
+impl From<VideoFigures> for Video {
+    fn from(figures: VideoFigures) -> Self {
+        Self {
+            codec: figures.codec,
+            width: figures.width,
+            height: figures.height,
+            frame_rate: figures.frame_rate,
+            keyframe_interval_ms: figures.keyframe_interval_ms,
+        }
+    }
+}
+
+/// The audio that comes in.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Audio {
+    /// `aac`, `opus`, `mp3`, …
+    pub codec: String,
+    /// Samples a second, where the sequence header tells.
+    pub sample_rate: Option<u32>,
+    /// Channels, where the sequence header tells.
+    pub channels: Option<u32>,
+}
+
+impl From<AudioFigures> for Audio {
+    fn from(figures: AudioFigures) -> Self {
+        Self {
+            codec: figures.codec,
+            sample_rate: figures.sample_rate,
+            channels: figures.channels,
+        }
+    }
 }
 
 /// The state of a live input.

@@ -49,6 +49,11 @@ pub enum Change {
         /// Its id.
         uid: OutputUid,
     },
+    /// An output that waits to try again does so now.
+    RetryOutput {
+        /// Its id.
+        uid: OutputUid,
+    },
     /// A new stream key of the live input.
     RotateKeys {
         /// Its keyed hash.
@@ -185,6 +190,7 @@ impl fmt::Debug for Change {
             Self::DeleteInput => f.write_str("DeleteInput"),
             Self::DeleteOutput { uid } => write!(f, "DeleteOutput({uid})"),
             Self::RotateKeys { .. } => f.write_str("RotateKeys"),
+            Self::RetryOutput { uid } => write!(f, "RetryOutput({uid})"),
             Self::UpdateInput { .. } => f.write_str("UpdateInput"),
             Self::UpdateOutput { uid, .. } => write!(f, "UpdateOutput({uid})"),
         }

@@ -14,6 +14,7 @@ use crate::auth::TokenId;
 use crate::idempotency::{Made, Once, expiry};
 use crate::permission::Permission;
 use crate::sql::{self, Param, Results, RowError, Statement, Wanted};
+use crate::status::View;
 
 /// A change that somebody asks for, checked as far as it can be without the database.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -52,6 +53,15 @@ impl Default for Limits {
             outputs_per_input: DEFAULT_MAX_OUTPUTS_PER_INPUT,
         }
     }
+}
+
+/// The object's answer to a change.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct Changed {
+    /// What came of it.
+    pub answer: ChangeAnswer,
+    /// What goes on afterwards.
+    pub view: View,
 }
 
 /// What a batch did.
@@ -131,6 +141,10 @@ impl ChangeRequest {
             Change::DeleteInput => vec![with(sql::DELETE_INPUT, Vec::new())],
             Change::DeleteOutput { uid } => vec![
                 with(sql::DELETE_OUTPUT, vec![Param::text(uid)]),
+                with(sql::ADVANCE_INPUT, Vec::new()),
+            ],
+            Change::RetryOutput { uid } => vec![
+                with(sql::RETRY_OUTPUT, vec![Param::text(uid)]),
                 with(sql::ADVANCE_INPUT, Vec::new()),
             ],
             Change::RotateKeys {
@@ -238,6 +252,7 @@ impl ChangeRequest {
             | Change::UpdateInput { .. } => 2,
             Change::CreateOutput { .. }
             | Change::DeleteOutput { .. }
+            | Change::RetryOutput { .. }
             | Change::UpdateOutput { .. } => 3,
         };
         let wanted_at = wanted_at + if self.once.is_some() { 3 } else { 0 };
@@ -265,7 +280,12 @@ impl ChangeRequest {
             (Change::CreateOutput { .. }, _) => {
                 Refusal::TooManyOutputs(self.limits.outputs_per_input)
             }
-            (Change::DeleteOutput { .. } | Change::UpdateOutput { .. }, _) => Refusal::NoSuchOutput,
+            (
+                Change::DeleteOutput { .. }
+                | Change::RetryOutput { .. }
+                | Change::UpdateOutput { .. },
+                _,
+            ) => Refusal::NoSuchOutput,
             // Its conditions were those just ruled out: the rows contradict each other.
             (Change::DeleteInput | Change::RotateKeys { .. } | Change::UpdateInput { .. }, _) => {
                 return Err(RowError { statement: 0 });
@@ -284,12 +304,16 @@ impl ChangeRequest {
                     .clone()
                     .map_or(ChangeAnswer::Undecided, ChangeAnswer::Input)
             }
-            Change::CreateOutput { uid, .. } | Change::UpdateOutput { uid, .. } => wanted
-                .output(*uid)
-                .map_or(ChangeAnswer::Undecided, |output| ChangeAnswer::Output {
-                    output: output.clone(),
-                    alike: wanted.alike(output),
-                }),
+            Change::CreateOutput { uid, .. }
+            | Change::RetryOutput { uid }
+            | Change::UpdateOutput { uid, .. } => {
+                wanted
+                    .output(*uid)
+                    .map_or(ChangeAnswer::Undecided, |output| ChangeAnswer::Output {
+                        output: output.clone(),
+                        alike: wanted.alike(output),
+                    })
+            }
         }
     }
 
@@ -303,7 +327,9 @@ impl ChangeRequest {
             Change::CreateOutput { uid, .. } => wanted.output(*uid).is_some(),
             Change::DeleteInput => wanted.input.is_none(),
             Change::DeleteOutput { uid } => is_at_rev && wanted.output(*uid).is_none(),
-            Change::UpdateOutput { uid, .. } => is_at_rev && wanted.output(*uid).is_some(),
+            Change::RetryOutput { uid } | Change::UpdateOutput { uid, .. } => {
+                is_at_rev && wanted.output(*uid).is_some()
+            }
         }
     }
 }

@@ -212,6 +212,11 @@ mod tests {
                 &one_output,
                 StreamRoute::DeleteOutput { input, output },
             ),
+            (
+                "POST",
+                &format!("{one_output}/retry"),
+                StreamRoute::RetryOutput { input, output },
+            ),
         ] {
             for base in ["", "/client/v4"] {
                 let found = Route::parse(method, &format!("{base}{path}")).unwrap();

@@ -52,6 +52,13 @@ pub enum StreamRoute {
         /// The output in the path.
         output: OutputUid,
     },
+    /// `POST /live_inputs/:input/outputs/:output/retry`
+    RetryOutput {
+        /// The live input in the path.
+        input: InputUid,
+        /// The output in the path.
+        output: OutputUid,
+    },
     /// `POST /live_inputs/:input/rotate_keys`
     RotateKeys {
         /// The live input in the path.
@@ -86,6 +93,7 @@ impl StreamRoute {
             | Self::DeleteInput { .. }
             | Self::DeleteOutput { .. }
             | Self::RotateKeys { .. }
+            | Self::RetryOutput { .. }
             | Self::UpdateInput { .. }
             | Self::UpdateOutput { .. } => Permission::StreamWrite,
             Self::Webhook(route) => route.permission(),
@@ -135,6 +143,17 @@ impl StreamRoute {
                         output: output()?,
                     }),
                     _ => Err(Failure::method_not_allowed("GET, PUT, DELETE")),
+                }
+            }
+            ["live_inputs", input, "outputs", output, "retry"] => {
+                let input = input.parse().map_err(|_| Failure::no_such_input());
+                let output = output.parse().map_err(|_| Failure::no_such_output());
+                match method {
+                    "POST" => Ok(Self::RetryOutput {
+                        input: input?,
+                        output: output?,
+                    }),
+                    _ => Err(Failure::method_not_allowed("POST")),
                 }
             }
             ["live_inputs", input, "rotate_keys"] => {

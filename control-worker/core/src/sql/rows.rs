@@ -159,6 +159,9 @@ pub struct OutputRow {
     pub enabled: bool,
     /// The user's JSON text.
     pub meta: String,
+    /// Rises when somebody asks to try again now.
+    #[serde(deserialize_with = "unsigned")]
+    pub retry: u64,
     /// When it was created.
     #[serde(with = "micros")]
     pub created: Timestamp,

@@ -54,8 +54,13 @@ pub(crate) const INPUT: &str = "SELECT uid, account_id, meta, enabled, key_hash,
 pub(crate) const LIFECYCLE: &str = "SELECT state FROM live_inputs WHERE uid = ?1";
 
 /// `?1` input.
-pub(crate) const OUTPUTS: &str = "SELECT uid, url, key_sealed, enabled, meta, created, modified
+pub(crate) const OUTPUTS: &str =
+    "SELECT uid, url, key_sealed, enabled, meta, retry, created, modified
     FROM outputs WHERE input_uid = ?1 ORDER BY position";
+
+/// What goes on, for lists. `?1` input, `?2` state, `?3` since, `?4` outputs that are up.
+pub(crate) const MIRROR: &str =
+    "UPDATE live_inputs SET state = ?2, state_since = ?3, outputs_up = ?4 WHERE uid = ?1";
 
 /// After it, no statement with a lower `rev` can change the input: one that timed out and arrives
 /// late finds itself too old. `?1` input, `?2` rev.
@@ -125,6 +130,15 @@ pub(crate) const UPDATE_OUTPUT: &str = concat!(
     "UPDATE outputs SET enabled = coalesce(?6, enabled), url = coalesce(?8, url),
         key_sealed = coalesce(?9, key_sealed), meta = coalesce(?10, meta), modified = ?7
     WHERE uid = ?5 AND input_uid = ?3 AND ",
+    input_is_older!(),
+    " AND ",
+    api_token_is_good!(),
+    " RETURNING uid"
+);
+
+/// `?5` output. The `rev` serves as a number that rises with each.
+pub(crate) const RETRY_OUTPUT: &str = concat!(
+    "UPDATE outputs SET retry = ?4 WHERE uid = ?5 AND input_uid = ?3 AND ",
     input_is_older!(),
     " AND ",
     api_token_is_good!(),

@@ -81,6 +81,13 @@ impl Database {
         assert!(matches!(outcome, Outcome::Changed(_)), "{outcome:?}");
     }
 
+    /// A single text, if there is one.
+    pub(crate) fn text(&self, sql: &str) -> Option<String> {
+        self.connection
+            .query_row(sql, [], |row| row.get(0))
+            .unwrap()
+    }
+
     /// All that anybody can see of all tables, to tell whether anything changed.
     pub(crate) fn dump(&self) -> String {
         let tables = [
@@ -276,6 +283,10 @@ pub(crate) fn enable_input(n: u8, enabled: bool) -> ChangeRequest {
             settings: SettingsUpdate::default(),
         },
     )
+}
+
+pub(crate) fn retry_output(n: u8, uid: u8) -> ChangeRequest {
+    request(n, Change::RetryOutput { uid: output(uid) })
 }
 
 pub(crate) fn enable_output(n: u8, uid: u8, enabled: bool) -> ChangeRequest {

@@ -6,6 +6,7 @@ use control_core::destination::DestinationPolicy;
 use control_core::request::{InputQuery, NewInput, NewOutput};
 use control_core::route::Route;
 use control_core::sql::InputList;
+use control_core::status::View;
 use serde::Serialize;
 use serde_json::{Value, json};
 use shared::envelope::Envelope;
@@ -79,13 +80,15 @@ fn example_of_input() -> Value {
 fn create_a_live_input_and_get_it() {
     let database = Database::new();
     let row = created(&database);
-    let answer = enveloped(answer::live_input(row, INGEST, &keyring()).unwrap());
+    let answer = enveloped(answer::live_input(row, View::empty(), INGEST, &keyring()).unwrap());
     let further = [
         "enabled",
         "reconnectWindowSeconds",
         "onStop",
         "onFormatChange",
         "takeover",
+        "status",
+        "configuration",
     ];
     assert_like(&answer, &example_of_input(), &further);
     let result = &answer["result"];
@@ -176,7 +179,7 @@ fn add_and_list_outputs() {
     }
     let items: Vec<_> = rows
         .into_iter()
-        .map(|row| answer::output(row, account(), &keyring()).unwrap())
+        .map(|row| answer::output(row, &View::empty(), account(), &keyring()).unwrap())
         .collect();
     let answer = enveloped(items);
     let item = json!({
@@ -185,7 +188,11 @@ fn add_and_list_outputs() {
         "streamKey": "<redacted>",
     });
     let example = json!({"result": [item, item], "success": true, "errors": [], "messages": []});
-    assert_like(&answer, &example, &["enabled", "meta"]);
+    assert_like(
+        &answer,
+        &example,
+        &["enabled", "meta", "status", "configuration"],
+    );
     let first = &answer["result"][0];
     assert_eq!(first["url"], "rtmp://a.rtmp.youtube.com/live2");
     assert_eq!(first["streamKey"], "<redacted>");
@@ -215,7 +222,7 @@ fn a_damaged_row_is_our_fault() {
         ..row
     };
     for row in [elsewhere, no_json] {
-        let failure = answer::live_input(row, INGEST, &keyring()).unwrap_err();
+        let failure = answer::live_input(row, View::empty(), INGEST, &keyring()).unwrap_err();
         assert_eq!(failure.to_string(), "500/10500");
     }
 }

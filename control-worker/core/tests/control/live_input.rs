@@ -10,35 +10,42 @@ use control_core::auth::TokenId;
 use control_core::change::{Change, ChangeAnswer, ChangeRequest, Refusal};
 use control_core::keys::Keyring;
 use control_core::live_input::{
-    Ask, Ending, Host, LiveInput, LiveInputState, Publish, PublishOutcome, Trouble,
+    Ask, Host, LiveInput, LiveInputState, Publish, PublishOutcome, Trouble,
 };
 use control_core::node_link::{Handed, Via};
 use control_core::sql::Statement;
+use control_core::status::{Kept, News, Numbered, SCHEMA, StatusBook, Told};
+use rusqlite::Connection;
+use shared::api::ApiEvent;
 use shared::id::{Instance, NodeName};
 use shared::link::{Owner, PublishAnswer, PublishRefusal, Snapshot, Wish};
 use shared::time::Timestamp;
 
 use crate::database::*;
 
-/// The object's surroundings: a database, its storage, the objects of nodes.
+/// The object's surroundings: a database, its storage, the objects of nodes and of the account.
 pub(crate) struct World {
     pub(crate) database: Database,
     keyring: Keyring,
-    stored: RefCell<Option<String>>,
+    pub(crate) stored: RefCell<Option<String>>,
+    storage: Connection,
     pub(crate) alarm: Cell<Option<Duration>>,
+    /// What the account's object was handed.
+    pub(crate) events: RefCell<Vec<ApiEvent>>,
+    pub(crate) account_fails: Cell<bool>,
     /// The newest snapshot that each node's object holds.
     nodes: RefCell<BTreeMap<NodeName, Handed>>,
     /// A batch that the database has not carried out yet.
     late: RefCell<Option<Vec<Statement>>>,
     pub(crate) now: Cell<Timestamp>,
-    database_fails: Cell<Fails>,
+    pub(crate) database_fails: Cell<Fails>,
     nodes_fail: Cell<bool>,
     /// Effects until the object dies, and whether the last one still takes place.
     pub(crate) life: Cell<Option<(u32, bool)>>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Fails {
+pub(crate) enum Fails {
     Never,
     /// The next batch takes effect, but its answer is lost.
     AfterIt,
@@ -54,10 +61,17 @@ pub(crate) struct Cut;
 
 impl World {
     pub(crate) fn new() -> Self {
+        let storage = Connection::open_in_memory().unwrap();
+        for statement in SCHEMA {
+            storage.execute_batch(statement).unwrap();
+        }
         Self {
             database: Database::new(),
             keyring: keyring(),
             stored: RefCell::new(None),
+            storage,
+            events: RefCell::default(),
+            account_fails: Cell::new(false),
             alarm: Cell::new(None),
             nodes: RefCell::default(),
             late: RefCell::new(None),
@@ -77,6 +91,7 @@ impl World {
     }
 
     pub(crate) fn object(&self) -> LiveInput<'_, Self> {
+        let rows = run(&self.storage, &[StatusBook::stored()]).unwrap();
         let stored = self.stored.borrow();
         let state = stored.as_ref().map_or_else(
             || LiveInputState::new(input(1)),
@@ -84,6 +99,7 @@ impl World {
         );
         LiveInput {
             state,
+            status: StatusBook::load(input(1), &rows).unwrap(),
             host: self,
             keyring: &self.keyring,
             now: self.now.get(),
@@ -129,15 +145,57 @@ impl World {
         self.nodes.borrow()[&owner.node].snapshot.clone()
     }
 
+    /// The object of the owner's node tells something.
+    pub(crate) fn told(&self, owner: &Owner, news: &[(u64, News)]) -> Result<(), Trouble<Cut>> {
+        let news = news.iter().map(|(number, news)| Numbered {
+            number: *number,
+            instance: owner.instance,
+            news: news.clone(),
+        });
+        now(self.object().told(&Told {
+            node: owner.node.clone(),
+            news: news.collect(),
+        }))
+    }
+
+    /// The alarm rings when it is due.
+    pub(crate) fn ring(&self) -> Result<(), Trouble<Cut>> {
+        let due = self.alarm.get().unwrap();
+        self.now.set(self.now.get().after(due));
+        now(self.object().alarm())?;
+        while let Some(batch) = now(self.object().events_due())? {
+            let rows = run(&self.storage, &[StatusBook::waiting(batch.after)]).unwrap();
+            let events = StatusBook::read_events(&rows).unwrap();
+            assert_eq!(batch.account, account());
+            if self.account_fails.get() {
+                break;
+            }
+            self.effect(|| self.events.borrow_mut().extend(events.clone()))
+                .map_err(Trouble::Host)?;
+            now(self.object().handed(&events))?;
+        }
+        if let Some((mirror, statement)) = now(self.object().mirror_due())? {
+            now(self.run(vec![statement])).map_err(Trouble::Host)?;
+            now(self.object().mirrored(mirror))?;
+        }
+        Ok(())
+    }
+
     /// Lets the alarm ring until no work is left.
     pub(crate) fn rest(&self) {
         for _ in 0..10 {
             if self.alarm.get().is_none() {
                 return;
             }
-            now(self.object().alarm()).unwrap();
+            self.ring().unwrap();
         }
         panic!("the alarm never stops");
+    }
+
+    /// How many rows the object keeps of what went on.
+    pub(crate) fn kept(&self) -> u32 {
+        let count = "SELECT (SELECT count(*) FROM status) + (SELECT count(*) FROM events)";
+        self.storage.query_row(count, [], |row| row.get(0)).unwrap()
     }
 
     fn effect<T>(&self, effect: impl FnOnce() -> T) -> Result<T, Cut> {
@@ -162,9 +220,15 @@ impl Host for World {
     type Error = Cut;
     type Results = Rows;
 
-    async fn store(&self, state: &LiveInputState, alarm: Option<Duration>) -> Result<(), Cut> {
+    async fn store(
+        &self,
+        state: &LiveInputState,
+        status: Kept,
+        alarm: Option<Duration>,
+    ) -> Result<(), Cut> {
         self.effect(|| {
             self.alarm.set(alarm);
+            run(&self.storage, &status).unwrap();
             self.stored
                 .replace(Some(serde_json::to_string(state).unwrap()));
         })
@@ -174,6 +238,9 @@ impl Host for World {
         self.effect(|| {
             self.alarm.set(None);
             self.stored.replace(None);
+            self.storage
+                .execute_batch("DELETE FROM status; DELETE FROM events")
+                .unwrap();
         })
     }
 
@@ -286,6 +353,32 @@ fn the_owners_node_is_told_of_each_change_under_a_higher_rev() {
 }
 
 #[test]
+fn a_retry_is_a_number_that_rises() {
+    let world = World::with_output();
+    let owner = at("a", 1);
+    let retry = |snapshot: &Snapshot| match &snapshot.wish {
+        Wish::Relay { outputs, .. } => outputs[0].retry,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(retry(&world.accepted(&owner)), 0);
+    let mut before = 0;
+    for _ in 0..2 {
+        let answer = world.change(&retry_output(1, 1)).unwrap();
+        assert!(matches!(answer, ChangeAnswer::Output { .. }));
+        let now = retry(&world.held_by(&owner));
+        assert!(now > before);
+        before = now;
+    }
+    // Nothing else makes it rise.
+    world.change(&create_output(1, 2)).unwrap();
+    assert_eq!(retry(&world.held_by(&owner)), before);
+    assert_eq!(
+        world.change(&retry_output(1, 9)).unwrap(),
+        ChangeAnswer::Refused(Refusal::NoSuchOutput)
+    );
+}
+
+#[test]
 fn a_new_owner_has_a_new_epoch_and_the_old_one_is_told() {
     let world = World::with_output();
     let (first, second) = (at("a", 1), at("b", 2));
@@ -296,17 +389,13 @@ fn a_new_owner_has_a_new_epoch_and_the_old_one_is_told() {
     assert_eq!(world.held_by(&second), two);
 
     // The first one's end is of an old epoch.
-    let old = Ending {
-        input: input(1),
-        epoch: one.epoch,
+    let over = |owner, number, epoch| {
+        let over = News::Over { epoch };
+        world.told(owner, &[(number, over)]).unwrap();
     };
-    now(world.object().ended(old)).unwrap();
+    over(&first, 1, one.epoch);
     assert_eq!(world.object().state.owner(), Some(&second));
-    let present = Ending {
-        epoch: two.epoch,
-        ..old
-    };
-    now(world.object().ended(present)).unwrap();
+    over(&second, 1, two.epoch);
     assert_eq!(world.object().state.owner(), None);
     world.change(&create_output(1, 2)).unwrap();
     assert_eq!(
@@ -317,7 +406,7 @@ fn a_new_owner_has_a_new_epoch_and_the_old_one_is_told() {
     // Nor does an end that comes again touch the next owner.
     let three = world.accepted(&first);
     assert!(three.epoch > two.epoch);
-    now(world.object().ended(present)).unwrap();
+    over(&second, 1, two.epoch);
     assert_eq!(world.object().state.owner(), Some(&first));
 }
 
@@ -461,11 +550,10 @@ fn a_node_that_knows_more_is_answered_beyond_it() {
     // Somebody else who has it on air is told who owns it.
     assert_eq!(ask(&at("b", 2), 1).owner, Some(owner.clone()));
     // One that nobody owns any more goes on where it is on air.
-    let ending = Ending {
-        input: input(1),
+    let over = News::Over {
         epoch: beyond.epoch,
     };
-    now(world.object().ended(ending)).unwrap();
+    world.told(&owner, &[(1, over)]).unwrap();
     let adopted = ask(&owner, beyond.rev);
     assert_eq!(adopted.owner, Some(owner.clone()));
     assert!(adopted.epoch > beyond.epoch && adopted.rev > beyond.rev);
@@ -506,6 +594,7 @@ fn a_crash_between_any_two_steps_is_mended() {
         create_output(1, 2),
         delete_output(1, 1),
         enable_output(1, 1, false),
+        retry_output(1, 1),
         enable_input(1, false),
         rotate_keys(1, 9, None),
         delete_input(1),

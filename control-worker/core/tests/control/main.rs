@@ -21,6 +21,8 @@ mod node_link;
 #[cfg(test)]
 mod rotation;
 #[cfg(test)]
+mod status;
+#[cfg(test)]
 mod tokens;
 #[cfg(test)]
 mod webhook;

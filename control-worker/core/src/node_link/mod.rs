@@ -4,6 +4,14 @@
 //! done with it; pushes it, and pushes it again until the node has acknowledged it; and compares
 //! what the node reports with what it keeps. Snapshots go to every socket of the node: while an
 //! old and a new process of it run side by side, each sees who owns what, and drops what it lost.
+//!
+//! What the node tells, and whether it is heard at all, are news for the objects of the inputs that
+//! it holds: they are stored here before the node may forget them, and told again until each object
+//! has kept its own.
+
+mod figures;
+mod queue;
+mod roster;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -11,13 +19,21 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use shared::id::{InputUid, Instance, NodeName};
 use shared::limits::MAX_LINK_FRAME_BYTES;
-use shared::link::{Applied, LINK_VERSION, Owner, Reconciliation, Report, Snapshot, What, Wish};
+use shared::link::{
+    Applied, Event, LINK_VERSION, Owner, Reconciliation, Report, Snapshot, What, Wish,
+};
 use shared::secret::Secret;
 use shared::time::Timestamp;
 
 use crate::keys::{Keyring, Place, Unsealable};
-use crate::live_input::{Ask, Ending};
+use crate::live_input::Ask;
 use crate::sql;
+use crate::status::{News, Numbered, Told};
+use queue::Queue;
+use roster::Roster;
+
+pub use figures::{FigureBook, Look, Sight};
+pub use roster::{GONE_AFTER, SILENT_AFTER};
 
 /// A snapshot on its way to a node's object.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -55,8 +71,18 @@ pub struct NodeState {
     node: NodeName,
     roster: Roster,
     entries: BTreeMap<InputUid, Entry>,
+    queue: Queue,
     changed: BTreeSet<InputUid>,
     roster_changed: bool,
+}
+
+/// A socket of the node that is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pulse {
+    /// Who is at the other end.
+    pub instance: Instance,
+    /// When it last sent a ping, if it has: those are answered without this object.
+    pub at: Option<Timestamp>,
 }
 
 /// What must be written to storage, as keys and values.
@@ -76,12 +102,15 @@ impl NodeState {
             node,
             roster: Roster::default(),
             entries: BTreeMap::new(),
+            queue: Queue::default(),
             changed: BTreeSet::new(),
             roster_changed: false,
         };
         for (key, value) in stored {
             if key == ROSTER_KEY {
                 state.roster = serde_json::from_str(&value).unwrap_or_default();
+            } else if Queue::is_key(&key) {
+                state.queue.load(&key, &value);
             } else if let Some(uid) = key.strip_prefix(ENTRY_PREFIX)
                 && let Ok(input) = uid.parse()
                 && let Ok(entry) = serde_json::from_str(&value)
@@ -96,6 +125,7 @@ impl NodeState {
     /// leaves the object.
     pub fn take_changes(&mut self) -> Changes {
         let mut changes = Changes::default();
+        self.queue.take_changes(&mut changes);
         for input in std::mem::take(&mut self.changed) {
             let key = format!("{ENTRY_PREFIX}{input}");
             match self.entries.get(&input) {
@@ -153,8 +183,9 @@ impl NodeState {
             last: here.is_none() || !matches!(snapshot.wish, Wish::Relay { .. }),
             acknowledged: false,
             unknown_wish: false,
+            missing: false,
             tries: 0,
-            resend_at: after(now, FIRST_RESEND),
+            resend_at: now.after(FIRST_RESEND),
             sealed: keyring.seal(&Place::snapshot(&self.node, input), nonce, &text)?,
         };
         self.entries.insert(input, entry);
@@ -178,21 +209,33 @@ impl NodeState {
 
     /// Takes note of an acknowledgement by `instance`. Returns whether it tells, for the first time
     /// of this snapshot, that the node does not know what it wants: the operator should hear of it.
-    pub fn applied(&mut self, instance: Instance, applied: &Applied) -> bool {
+    pub fn applied(&mut self, instance: Instance, applied: &Applied, now: Timestamp) -> bool {
         let Applied { input, rev, .. } = *applied;
+        self.note(instance, now);
+        let of_newest = self
+            .entries
+            .get(&input)
+            .is_some_and(|entry| (entry.instance, entry.rev) == (instance, rev));
+        if of_newest {
+            let news = News::Applied {
+                rev,
+                unsupported: Some(applied.unsupported.clone()),
+                unknown_wish: applied.unknown_wish,
+            };
+            self.tell(input, instance, news, now);
+        }
         // A node that does not know a wish goes on as before: it still carries the input.
         self.acknowledge(instance, input, rev, !applied.unknown_wish);
-        let Some(entry) = self.entries.get_mut(&input) else {
-            return false;
-        };
-        let news = applied.unknown_wish
-            && !entry.unknown_wish
-            && (entry.instance, entry.rev) == (instance, rev);
-        if news {
-            entry.unknown_wish = true;
-            self.changed.insert(input);
+        let mut is_new = false;
+        if let Some(entry) = self.entries.get_mut(&input) {
+            is_new = applied.unknown_wish && !entry.unknown_wish && of_newest;
+            if is_new {
+                entry.unknown_wish = true;
+                self.changed.insert(input);
+            }
         }
-        news
+        self.listen(instance, now);
+        is_new
     }
 
     /// Takes note of a report, which may be late or repeated. Returns the inputs whose objects
@@ -200,12 +243,21 @@ impl NodeState {
     /// [`reconciliation`](Self::reconciliation).
     pub fn report(&mut self, report: &Report, now: Timestamp) -> Vec<Ask> {
         self.note(report.instance, now);
-        self.take_events(report);
+        self.take_events(report.instance, &report.events, now);
         self.give_up_lost_instances(report.instance, now);
+        self.give_up_missing(report, now);
         let mut asks = Vec::new();
         for (&input, &rev) in &report.revs {
             match self.entries.get(&input) {
                 Some(entry) if entry.rev == rev => {
+                    if entry.instance == report.instance && !entry.acknowledged {
+                        let news = News::Applied {
+                            rev,
+                            unsupported: None,
+                            unknown_wish: false,
+                        };
+                        self.tell(input, report.instance, news, now);
+                    }
                     self.acknowledge(report.instance, input, rev, false);
                 }
                 Some(entry) if entry.rev > rev => {}
@@ -219,7 +271,68 @@ impl NodeState {
                 }),
             }
         }
+        self.listen(report.instance, now);
         asks
+    }
+
+    /// Takes events over. Returns up to which sequence number they are taken care of.
+    pub fn events(&mut self, instance: Instance, events: &[Event], now: Timestamp) -> u64 {
+        self.note(instance, now);
+        self.take_events(instance, events, now);
+        self.listen(instance, now);
+        self.events_through(instance)
+    }
+
+    /// Something came from a process that tells nothing for others.
+    pub fn heard(&mut self, instance: Instance, now: Timestamp) {
+        self.note(instance, now);
+        self.listen(instance, now);
+    }
+
+    /// The last socket of a process was closed.
+    pub fn closed(&mut self, instance: Instance, now: Timestamp) {
+        if let Some(heard) = self.roster.instances.get_mut(&instance) {
+            heard.closed(now);
+            self.roster_changed = true;
+        }
+    }
+
+    /// When a process was last heard, as far as its frames tell.
+    pub fn last_heard(&self, instance: Instance) -> Timestamp {
+        let heard = self.roster.instances.get(&instance);
+        heard.map_or_else(Timestamp::default, roster::Heard::last)
+    }
+
+    /// Looks whether the processes are heard that hold inputs: the alarm rang. `pulses` are the
+    /// sockets that are open.
+    pub fn look(&mut self, pulses: &[Pulse], now: Timestamp) {
+        for &Pulse { instance, at } in pulses {
+            let Some(at) = at else { continue };
+            let Some(heard) = self.roster.instances.get_mut(&instance) else {
+                continue;
+            };
+            if at > heard.last() {
+                self.roster_changed |= heard.note(at);
+                if heard.silent_at(true) > now {
+                    self.listen(instance, now);
+                }
+            }
+        }
+        for instance in self.holders() {
+            let socket = pulses.iter().any(|pulse| pulse.instance == instance);
+            let Some(heard) = self.roster.instances.get_mut(&instance) else {
+                continue;
+            };
+            if heard.silent || heard.silent_at(socket) > now {
+                continue;
+            }
+            heard.silent = true;
+            self.roster_changed = true;
+            let since = heard.last();
+            for input in self.held_by(instance) {
+                self.tell(input, instance, News::Silent { since }, now);
+            }
+        }
     }
 
     /// The answer to a report: what the node has not applied yet, as much as fits one frame; the
@@ -256,24 +369,25 @@ impl NodeState {
         Reconciliation {
             version: LINK_VERSION,
             snapshots,
-            events_through: self.roster.heard(report.instance).events_through,
+            events_through: self.events_through(report.instance),
         }
     }
 
-    /// Broadcasts that are over, and whose objects must be told. Call [`told`](Self::told) for
-    /// each that was.
-    pub fn endings(&self) -> Vec<Ending> {
-        let endings = self.roster.endings.iter();
-        endings
-            .map(|(&input, &epoch)| Ending { input, epoch })
-            .collect()
+    /// The news to tell, and to whom, as many as are told at once, to inputs after that one. Call
+    /// [`kept`](Self::kept) for each that was.
+    pub fn news(&self, after: Option<InputUid>) -> Vec<(InputUid, Told)> {
+        let next = self.queue.next(after).into_iter();
+        next.map(|(input, news)| {
+            let node = self.node.clone();
+            (input, Told { node, news })
+        })
+        .collect()
     }
 
-    /// The input's object has taken note.
-    pub fn told(&mut self, ending: Ending) {
-        if self.roster.endings.get(&ending.input) == Some(&ending.epoch) {
-            self.roster.endings.remove(&ending.input);
-            self.roster_changed = true;
+    /// The input's object has kept what it was told.
+    pub fn kept(&mut self, input: InputUid, told: &Told) {
+        if let Some(last) = told.news.last() {
+            self.queue.kept(input, last.number);
         }
     }
 
@@ -288,7 +402,7 @@ impl NodeState {
             if let Some(entry) = self.entries.get_mut(&input) {
                 entry.tries = entry.tries.saturating_add(1);
                 let factor = 1 << entry.tries.min(MAX_RESEND_DOUBLINGS);
-                entry.resend_at = after(now, FIRST_RESEND * factor);
+                entry.resend_at = now.after(FIRST_RESEND * factor);
                 self.changed.insert(input);
             }
             snapshots.extend(self.open(input, keyring));
@@ -296,46 +410,76 @@ impl NodeState {
         snapshots
     }
 
-    /// When the alarm must ring, if work is left that it can do. Without a socket (`connected` is
-    /// false) nothing is sent again: the node's next report finds it.
-    pub fn alarm(&self, now: Timestamp, connected: bool) -> Option<Timestamp> {
-        let telling = (!self.roster.endings.is_empty()).then(|| after(now, RETELL));
+    /// When the alarm must ring, if work is left that it can do. Without a socket (`pulses` is
+    /// empty) nothing is sent again: the node's next report finds it.
+    pub fn alarm(&self, pulses: &[Pulse], now: Timestamp) -> Option<Timestamp> {
+        let telling = (!self.queue.is_empty()).then(|| now.after(RETELL));
         let sending = self
             .entries
             .values()
-            .filter(|entry| connected && !entry.acknowledged)
+            .filter(|entry| !pulses.is_empty() && !entry.acknowledged)
             .map(|entry| entry.resend_at)
             .min();
-        telling.into_iter().chain(sending).min()
+        let looking = self.holders().into_iter().filter_map(|instance| {
+            let socket = pulses.iter().any(|pulse| pulse.instance == instance);
+            let heard = self.roster.instances.get(&instance)?;
+            match heard.silent {
+                false => Some(heard.silent_at(socket).max(now)),
+                // Its next ping wakes nobody.
+                true if socket => Some(now.after(SILENT_AFTER)),
+                true => None,
+            }
+        });
+        looking.chain(telling).chain(sending).min()
     }
 
     fn note(&mut self, instance: Instance, now: Timestamp) {
-        let heard = self.roster.heard(instance);
-        // Once in a while is enough to know who is lost, and spares a write per report.
-        if heard.at == Timestamp::default() || after(heard.at, NOTE_EVERY) <= now {
-            heard.at = now;
-            self.roster_changed = true;
+        let (heard, lost) = self.roster.heard(instance);
+        self.roster_changed |= heard.note(now);
+        if let Some(lost) = lost {
+            self.give_up(lost, now);
         }
     }
 
-    fn take_events(&mut self, report: &Report) {
-        let mut events: Vec<_> = report.events.iter().collect();
+    /// A process is heard: if its inputs were told that it is not, they are told so, after all
+    /// that it had to say.
+    fn listen(&mut self, instance: Instance, now: Timestamp) {
+        if let Some(heard) = self.roster.instances.get_mut(&instance)
+            && std::mem::take(&mut heard.silent)
+        {
+            self.roster_changed = true;
+            for input in self.held_by(instance) {
+                self.tell(input, instance, News::Heard, now);
+            }
+        }
+    }
+
+    fn events_through(&self, instance: Instance) -> u64 {
+        let heard = self.roster.instances.get(&instance);
+        heard.map_or(0, |heard| heard.events_through)
+    }
+
+    fn take_events(&mut self, instance: Instance, events: &[Event], now: Timestamp) {
+        let mut events: Vec<_> = events.iter().collect();
         events.sort_by_key(|event| event.sequence);
         for event in events {
-            let heard = self.roster.heard(report.instance);
+            let Some(heard) = self.roster.instances.get_mut(&instance) else {
+                return;
+            };
             if event.sequence <= heard.events_through {
                 continue;
             }
             heard.events_through = event.sequence;
             self.roster_changed = true;
+            self.tell(event.input, instance, News::Event(event.clone()), now);
             if let What::Ended { .. } = event.what {
-                let over = self.entries.get(&event.input).is_some_and(|entry| {
-                    entry.instance == report.instance && entry.epoch <= event.epoch
-                });
+                let over = self
+                    .entries
+                    .get(&event.input)
+                    .is_some_and(|entry| entry.instance == instance && entry.epoch <= event.epoch);
                 if over {
                     self.remove(event.input);
                 }
-                self.end(event.input, event.epoch);
             }
         }
     }
@@ -354,23 +498,63 @@ impl NodeState {
             .roster
             .instances
             .iter()
-            .filter(|&(&instance, heard)| {
-                instance != reporting && after(heard.at, LOST_AFTER) <= now
-            })
+            .filter(|&(&instance, heard)| instance != reporting && heard.is_lost(now))
             .map(|(&instance, _)| instance)
             .collect();
         for instance in lost {
-            let held: Vec<(InputUid, u64)> = self
-                .entries
-                .iter()
-                .filter(|(_, entry)| entry.instance == instance)
-                .map(|(&input, entry)| (input, entry.epoch))
-                .collect();
-            for (input, epoch) in held {
+            self.give_up(instance, now);
+        }
+    }
+
+    fn give_up(&mut self, instance: Instance, now: Timestamp) {
+        for input in self.held_by(instance) {
+            if let Some(epoch) = self.entries.get(&input).map(|entry| entry.epoch) {
                 self.remove(input);
-                self.end(input, epoch);
+                self.tell(input, instance, News::Over { epoch }, now);
             }
         }
+    }
+
+    /// What a process had, and has no more in two reports on end, is over: one report may have
+    /// been on its way for long.
+    fn give_up_missing(&mut self, report: &Report, now: Timestamp) {
+        for input in self.held_by(report.instance) {
+            let Some(entry) = self.entries.get_mut(&input) else {
+                continue;
+            };
+            let is_missing = entry.acknowledged && !report.revs.contains_key(&input);
+            if is_missing && entry.missing {
+                let epoch = entry.epoch;
+                self.remove(input);
+                self.tell(input, report.instance, News::Over { epoch }, now);
+            } else if entry.missing != is_missing {
+                entry.missing = is_missing;
+                self.changed.insert(input);
+            }
+        }
+    }
+
+    fn tell(&mut self, input: InputUid, instance: Instance, news: News, now: Timestamp) {
+        let number = self.roster.number(now);
+        self.roster_changed = true;
+        let news = Numbered {
+            number,
+            instance,
+            news,
+        };
+        self.queue.push(input, news);
+    }
+
+    /// Processes that hold inputs.
+    fn holders(&self) -> BTreeSet<Instance> {
+        self.entries.values().map(|entry| entry.instance).collect()
+    }
+
+    fn held_by(&self, instance: Instance) -> Vec<InputUid> {
+        let held = self.entries.iter();
+        held.filter(|(_, entry)| entry.instance == instance)
+            .map(|(&input, _)| input)
+            .collect()
     }
 
     fn acknowledge(&mut self, instance: Instance, input: InputUid, rev: u64, done: bool) {
@@ -407,12 +591,6 @@ impl NodeState {
         self.entries.remove(&input);
         self.changed.insert(input);
     }
-
-    fn end(&mut self, input: InputUid, epoch: u64) {
-        let known = self.roster.endings.entry(input).or_insert(epoch);
-        *known = epoch.max(*known);
-        self.roster_changed = true;
-    }
 }
 
 /// The newest snapshot of an input that the node carries, or must be told to drop.
@@ -428,57 +606,14 @@ struct Entry {
     /// Whether the node has said that it does not know what the snapshot wants.
     #[serde(default)]
     unknown_wish: bool,
+    /// Whether the last report of its holder did not list it any more.
+    #[serde(default)]
+    missing: bool,
     tries: u32,
     #[serde(with = "sql::micros")]
     resend_at: Timestamp,
     sealed: String,
 }
-
-/// The node's processes, and what they said.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-struct Roster {
-    instances: BTreeMap<Instance, Heard>,
-    /// Broadcasts that are over, by the epoch that is.
-    endings: BTreeMap<InputUid, u64>,
-}
-
-impl Roster {
-    fn heard(&mut self, instance: Instance) -> &mut Heard {
-        let order = 1 + self.newest().map_or(0, |(_, heard)| heard.order);
-        if self.instances.len() == MAX_INSTANCES && !self.instances.contains_key(&instance) {
-            let oldest = self.instances.iter().min_by_key(|(_, heard)| heard.order);
-            if let Some(oldest) = oldest.map(|(&instance, _)| instance) {
-                self.instances.remove(&oldest);
-            }
-        }
-        self.instances.entry(instance).or_insert_with(|| Heard {
-            order,
-            at: Timestamp::default(),
-            events_through: 0,
-        })
-    }
-
-    /// The process that was first seen last.
-    fn newest(&self) -> Option<(Instance, &Heard)> {
-        let newest = self.instances.iter().max_by_key(|(_, heard)| heard.order);
-        newest.map(|(&instance, heard)| (instance, heard))
-    }
-}
-
-/// A process of the node.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
-struct Heard {
-    /// Counts processes in the order in which they were first seen.
-    order: u64,
-    /// When it was last heard of, to within [`NOTE_EVERY`].
-    #[serde(with = "sql::micros")]
-    at: Timestamp,
-    events_through: u64,
-}
-
-/// Processes of a node that are remembered; the one first seen longest ago makes room. More than
-/// two at a time are a node that keeps crashing.
-const MAX_INSTANCES: usize = 8;
 
 /// A healthy node acknowledges within a round trip.
 const FIRST_RESEND: Duration = Duration::from_secs(1);
@@ -486,20 +621,8 @@ const FIRST_RESEND: Duration = Duration::from_secs(1);
 /// The delay doubles up to 32 s; the minute's report finds the rest.
 const MAX_RESEND_DOUBLINGS: u32 = 5;
 
-/// Between two attempts to tell an input's object that its broadcast is over.
+/// Between two attempts to tell an input's object what is new.
 const RETELL: Duration = Duration::from_secs(5);
-
-/// Reports come once a minute: after one and a half without any, a process that was replaced is
-/// taken for gone.
-const LOST_AFTER: Duration = Duration::from_secs(90);
-
-/// How exact that is.
-const NOTE_EVERY: Duration = Duration::from_secs(15);
 
 const ROSTER_KEY: &str = "roster";
 const ENTRY_PREFIX: &str = "input:";
-
-fn after(time: Timestamp, delay: Duration) -> Timestamp {
-    let micros = i64::try_from(delay.as_micros()).unwrap_or(i64::MAX);
-    Timestamp::from_micros(time.as_micros().saturating_add(micros))
-}
