@@ -87,6 +87,21 @@ mod start {
     }
 
     #[test]
+    fn audio_ahead_of_the_keyframe_is_looked_for_so_far_back() {
+        for (between, is_found) in [(127, true), (128, false)] {
+            let mut rig = Rig::with_headers(0);
+            let ahead = rig.audio_at(500);
+            for _ in 0..between {
+                rig.inter();
+            }
+            rig.key();
+            let mut cursor = Cursor::new(StartPolicy::FirstKeyframe);
+            let (items, _) = rig.read(&mut cursor);
+            assert_eq!(payloads(&items).contains(&&ahead[..]), is_found);
+        }
+    }
+
+    #[test]
     fn a_late_output_begins_with_the_cached_gop_while_it_is_young() {
         for (millis, cached) in [(2_999, true), (3_000, false)] {
             let mut rig = Rig::with_headers(0);

@@ -114,6 +114,12 @@ mod tests {
     }
 
     #[test]
+    fn a_part_of_a_key_is_a_secret_from_six_bytes_on() {
+        let target = target("live", "rtmp://h/live", "key?a=sixsix&b=five5");
+        assert_eq!(target.redact("sixsix five5"), "<redacted> five5");
+    }
+
+    #[test]
     fn a_short_key_is_a_key() {
         assert_eq!(
             target("live", "rtmp://h/live", "k").redact("k taken"),
