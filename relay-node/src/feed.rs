@@ -1,13 +1,17 @@
 //! A broadcast's log, shared by the one that writes it and those that read it.
 
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use broadcast::{Backlog, Cursor, Ingest, IngestFacts, Log, Onsets, Read, Room, SendItem, Warning};
+use rtmp::flv::TagClass;
 use rtmp::{Capabilities, Message};
 use shared::link::Protocol;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
+use tokio::time::sleep;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::clock;
 
@@ -17,6 +21,22 @@ use crate::clock;
 pub struct Feed {
     state: Mutex<State>,
     grown: watch::Sender<()>,
+    /// Wakes the readers later; nothing if they are woken at once.
+    gatherer: Option<Gatherer>,
+}
+
+/// One deadline for all readers of a broadcast.
+#[derive(Debug)]
+struct Gatherer {
+    waiting: Arc<Waiting>,
+    _task: AbortOnDropHandle<()>,
+}
+
+/// Whether something is on the log that the readers have not been told of.
+#[derive(Debug, Default)]
+struct Waiting {
+    something: AtomicBool,
+    begun: Notify,
 }
 
 /// What is known of the encoder that feeds it.
@@ -57,8 +77,10 @@ impl Encoder {
 }
 
 impl Feed {
-    /// A feed without a message, for its first publisher.
-    pub fn new(session: u64, encoder: Encoder) -> Self {
+    /// A feed without a message, for its first publisher. What comes waits for `gather` before the
+    /// readers are told of it.
+    pub fn new(session: u64, encoder: Encoder, gather: Duration) -> Self {
+        let grown = watch::Sender::new(());
         Self {
             state: Mutex::new(State {
                 log: Log::default(),
@@ -68,7 +90,8 @@ impl Feed {
                 ingest: Ingest::new(clock::now()),
                 onsets: Onsets::default(),
             }),
-            grown: watch::Sender::new(()),
+            gatherer: (!gather.is_zero()).then(|| Gatherer::new(gather, grown.clone())),
+            grown,
         }
     }
 
@@ -85,8 +108,10 @@ impl Feed {
         self.lock().log.let_format_change(may_change);
     }
 
-    /// Puts messages of that session at the end, and wakes the readers once.
+    /// Puts messages of that session at the end, and wakes the readers once: now, or when
+    /// enough has been gathered.
     pub fn append(&self, session: u64, now: Instant, messages: impl IntoIterator<Item = Message>) {
+        let mut keyframe = false;
         {
             let mut state = self.lock();
             if state.session != session {
@@ -95,10 +120,18 @@ impl Feed {
             for message in messages {
                 state.ingest.observe(now, &message);
                 state.log.append(now, message);
+                let newest = state.log.entry(state.log.end() - 1);
+                keyframe |= newest.is_some_and(|entry| entry.class == TagClass::VideoKeyframe);
             }
             state.heard = Some(now);
         }
-        self.grown.send_replace(());
+        match &self.gatherer {
+            // A keyframe fills a write by itself, and outputs wait for it to begin.
+            Some(gatherer) if !keyframe => gatherer.waiting.begin(),
+            _ => {
+                self.grown.send_replace(());
+            }
+        }
     }
 
     /// When the publisher last sent anything.
@@ -151,5 +184,92 @@ impl Feed {
     fn lock(&self) -> MutexGuard<'_, State> {
         // A panic between two messages leaves the log whole; the publisher's task is gone with it.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Gatherer {
+    fn new(gather: Duration, grown: watch::Sender<()>) -> Self {
+        let waiting = Arc::new(Waiting::default());
+        let gathered = Arc::clone(&waiting);
+        let task = tokio::spawn(async move {
+            loop {
+                gathered.begun.notified().await;
+                sleep(gather).await;
+                // What comes from here on waits anew, though it may be read with the rest.
+                gathered.something.store(false, Ordering::SeqCst);
+                grown.send_replace(());
+            }
+        });
+        Self {
+            waiting,
+            _task: AbortOnDropHandle::new(task),
+        }
+    }
+}
+
+impl Waiting {
+    fn begin(&self) {
+        if !self.something.swap(true, Ordering::SeqCst) {
+            self.begun.notify_one();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use rtmp::MessageType;
+    use shared::link::Protocol;
+    use tokio::time;
+
+    use super::*;
+
+    fn feed(gather: Duration) -> Feed {
+        Feed::new(1, Encoder::new(Protocol::Rtmp, None), gather)
+    }
+
+    fn message(payload: &'static [u8]) -> Message {
+        Message {
+            kind: MessageType::VIDEO,
+            timestamp: 0,
+            stream_id: 1,
+            payload: Bytes::from_static(payload),
+        }
+    }
+
+    /// How long after the append of `payload` the readers are woken.
+    async fn woken(feed: &Feed, payload: &'static [u8]) -> Duration {
+        let mut growth = feed.growth();
+        let began = time::Instant::now();
+        feed.append(1, Instant::now(), [message(payload)]);
+        growth.changed().await.unwrap();
+        began.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn readers_are_woken_when_enough_has_been_gathered() {
+        let gather = Duration::from_millis(20);
+        let feed = feed(gather);
+        let mut growth = feed.growth();
+        let began = time::Instant::now();
+        for _ in 0..3 {
+            feed.append(1, Instant::now(), [message(b"\x27\x01\0\0\0")]);
+            sleep(gather / 4).await;
+        }
+        assert!(!growth.has_changed().unwrap());
+        growth.changed().await.unwrap();
+        assert_eq!(began.elapsed(), gather);
+        // All of it was told at once, and the next one waits as long again.
+        sleep(gather).await;
+        assert!(!growth.has_changed().unwrap());
+        assert_eq!(woken(&feed, b"\x27\x01\0\0\0").await, gather);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_waits_behind_a_keyframe_or_where_nothing_is_gathered() {
+        let gathering = feed(Duration::from_millis(20));
+        assert_eq!(woken(&gathering, b"\x17\x01\0\0\0").await, Duration::ZERO);
+        let at_once = feed(Duration::ZERO);
+        assert_eq!(woken(&at_once, b"\x27\x01\0\0\0").await, Duration::ZERO);
     }
 }

@@ -47,6 +47,7 @@ pub struct SetUp {
     rtmp: Vec<SocketAddr>,
     admin: SocketAddr,
     dialler: Dialler,
+    gather: Duration,
     control: Control,
     revs: Arc<Revs>,
     snapshots: mpsc::Receiver<Snapshot>,
@@ -95,6 +96,7 @@ impl SetUp {
             rtmp: config.rtmp.clone(),
             admin: config.admin,
             dialler: Dialler::new(policy, tls),
+            gather: config.gather.duration(),
             control,
             revs,
             snapshots,
@@ -200,6 +202,7 @@ impl Node {
             set_up.revs,
             set_up.dialler,
             set_up.max_bitrate,
+            set_up.gather,
         ));
         let (accepting, serving) = (CancellationToken::new(), CancellationToken::new());
         let ingest = Ingest::new(Arc::clone(&registry), accepting.clone());

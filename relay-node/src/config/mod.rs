@@ -12,8 +12,8 @@ use shared::secret::Secret;
 use url::Url;
 
 pub use written::{
-    Addresses, Admin, Control, Ingest, Log, LogFormat, LogLevel, Networks, Outputs, Rtmp, Rtmps,
-    Written,
+    Addresses, Admin, Control, Gather, Ingest, InvalidGather, Log, LogFormat, LogLevel, Networks,
+    Outputs, Rtmp, Rtmps, Written,
 };
 
 use crate::toml_error::TomlError;
@@ -37,6 +37,8 @@ pub struct Config {
     pub ca_file: Option<PathBuf>,
     /// Which addresses destinations may have.
     pub destinations: AddressPolicy,
+    /// How long messages may wait to be written together.
+    pub gather: Gather,
     /// How much to log.
     pub log_level: LogLevel,
     /// How to write the log.
@@ -115,6 +117,7 @@ impl Config {
             admin: written.admin.listen.unwrap_or(DEFAULT_ADMIN_LISTEN),
             ca_file: written.outputs.ca_file,
             destinations: destinations(written.outputs.allow, loopback),
+            gather: written.outputs.gather.unwrap_or_default(),
             log_level: written.log.level.unwrap_or_default(),
             log_format: written.log.format.unwrap_or_default(),
         })

@@ -27,12 +27,13 @@ listen = "127.0.0.1:8782"
 ca_file = "extra-ca.pem"
 allow = ["10.0.0.0/8", "fd00::/8"]
 allow_loopback = true
+gather = 50
 [log]
 level = "debug"
 format = "json"
 "#;
 
-const EVERY_FLAG: [&str; 14] = [
+const EVERY_FLAG: [&str; 15] = [
     "--node=ams-1",
     "--rtmps-listen=127.0.0.2:1,127.0.0.2:2",
     "--rtmps-certificate=c",
@@ -45,6 +46,7 @@ const EVERY_FLAG: [&str; 14] = [
     "--outputs-ca-file=a",
     "--outputs-allow=192.168.0.0/16,fd01::/16",
     "--outputs-allow-loopback=false",
+    "--outputs-gather=0",
     "--log-level=trace",
     "--log-format=text",
 ];
@@ -75,6 +77,20 @@ fn cli_wins_where_it_speaks() {
         flags(["--outputs-allow-loopback"]).outputs.allow_loopback,
         Some(true)
     );
+}
+
+#[test]
+fn messages_are_gathered_for_so_long_and_no_longer() {
+    for (text, is_right) in [("0", true), ("100", true), ("101", false), ("-1", false)] {
+        let in_file = toml::from_str::<Written>(&format!("[outputs]\ngather = {text}"));
+        let flag = format!("--outputs-gather={text}");
+        let in_flag = Line::try_parse_from(["relay-node", &flag]);
+        assert_eq!(
+            (in_file.is_ok(), in_flag.is_ok()),
+            (is_right, is_right),
+            "{text}"
+        );
+    }
 }
 
 #[test]
@@ -150,6 +166,7 @@ fn defaults_fill_what_is_absent() {
     assert_eq!(config.destinations, AddressPolicy::default());
     assert_eq!(config.max_bitrate, None);
     assert_eq!(config.admin, "127.0.0.1:8781".parse().unwrap());
+    assert_eq!(config.gather.duration().as_millis(), 20);
     assert_eq!(
         (config.log_level, config.log_format),
         (LogLevel::Info, LogFormat::Text)
@@ -244,5 +261,6 @@ fn the_shipped_example_is_right() {
     assert!(control.url.is_some() && control.token_file.is_some() && admin.listen.is_some());
     assert!(outputs.ca_file.is_some() && outputs.allow_loopback.is_some());
     assert!(outputs.allow.is_some());
+    assert_eq!(outputs.gather, Some(Gather::default()));
     assert!(log.level.is_some() && log.format.is_some());
 }

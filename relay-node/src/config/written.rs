@@ -6,6 +6,8 @@
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
@@ -77,6 +79,7 @@ impl Written {
                 ca_file: self.outputs.ca_file.or(below.outputs.ca_file),
                 allow: self.outputs.allow.or(below.outputs.allow),
                 allow_loopback: self.outputs.allow_loopback.or(below.outputs.allow_loopback),
+                gather: self.outputs.gather.or(below.outputs.gather),
             },
             log: Log {
                 level: self.log.level.or(below.log.level),
@@ -205,6 +208,13 @@ pub struct Outputs {
         require_equals = true
     )]
     pub allow_loopback: Option<bool>,
+    /// How many milliseconds messages may wait to be written together, 0 to 100
+    #[arg(
+        id = "outputs-gather",
+        long = "outputs-gather",
+        value_name = "MILLISECONDS"
+    )]
+    pub gather: Option<Gather>,
 }
 
 /// `[log]`: what goes to standard error.
@@ -218,6 +228,54 @@ pub struct Log {
     #[arg(id = "log-format", long = "log-format", value_name = "FORMAT")]
     pub format: Option<LogFormat>,
 }
+
+/// How long messages of a broadcast may wait for more to be written with them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "u64")]
+pub struct Gather(Duration);
+
+impl Gather {
+    /// The longest: what viewers wait anyway, destinations transcode in steps of seconds.
+    pub const MAX: Self = Self(Duration::from_millis(100));
+
+    /// The time itself.
+    pub fn duration(self) -> Duration {
+        self.0
+    }
+}
+
+impl Default for Gather {
+    /// Two thirds of the writes at a picture's delay.
+    fn default() -> Self {
+        Self(Duration::from_millis(20))
+    }
+}
+
+impl TryFrom<u64> for Gather {
+    type Error = InvalidGather;
+
+    fn try_from(milliseconds: u64) -> Result<Self, InvalidGather> {
+        let gather = Self(Duration::from_millis(milliseconds));
+        match gather.0 <= Self::MAX.0 {
+            true => Ok(gather),
+            false => Err(InvalidGather),
+        }
+    }
+}
+
+impl FromStr for Gather {
+    type Err = InvalidGather;
+
+    fn from_str(text: &str) -> Result<Self, InvalidGather> {
+        let milliseconds: u64 = text.parse().map_err(|_| InvalidGather)?;
+        milliseconds.try_into()
+    }
+}
+
+/// Not a time that messages may be gathered for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`gather` is a number of milliseconds from 0 to {}", Gather::MAX.0.as_millis())]
+pub struct InvalidGather;
 
 /// How much the log tells.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]

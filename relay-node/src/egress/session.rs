@@ -358,7 +358,11 @@ mod tests {
         let policy = AddressPolicy::allowing(Network::LOOPBACK);
         let attempt = Attempt {
             destination: Arc::new(Destination::new(&target).unwrap()),
-            feed: Arc::new(Feed::new(1, Encoder::new(Protocol::Rtmp, None))),
+            feed: Arc::new(Feed::new(
+                1,
+                Encoder::new(Protocol::Rtmp, None),
+                Duration::ZERO,
+            )),
             dialler: Dialler::new(policy, tls::client_config(None).unwrap()),
             shared: Arc::new(Shared::new(StartPolicy::FirstKeyframe, Box::new(|_| {}))),
         };

@@ -9,6 +9,7 @@ mod teller;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use broadcast::{Revision, Verdict};
 use rtmp::server::Refusal;
@@ -35,6 +36,7 @@ pub struct Registry {
     dialler: Dialler,
     /// The most bits a second that an encoder may send, if there is a bound.
     max_bitrate: Option<u64>,
+    gather: Duration,
     broadcasts: Mutex<Broadcasts>,
     /// What is still to be done for broadcasts that have ended.
     endings: TaskTracker,
@@ -63,6 +65,7 @@ impl Registry {
         revs: Arc<Revs>,
         dialler: Dialler,
         max_bitrate: Option<u64>,
+        gather: Duration,
     ) -> Self {
         Self {
             identity: Owner { node, instance },
@@ -70,6 +73,7 @@ impl Registry {
             revs,
             dialler,
             max_bitrate,
+            gather,
             broadcasts: Mutex::default(),
             endings: TaskTracker::new(),
         }

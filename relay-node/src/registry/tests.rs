@@ -38,6 +38,7 @@ stream_key = \"{KEY}\"
         Arc::default(),
         Dialler::new(AddressPolicy::default(), tls),
         max_bitrate,
+        Duration::ZERO,
     ))
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use relay_node::config::{Config, LogFormat, LogLevel, RtmpsListener, Source};
+use relay_node::config::{Config, Gather, LogFormat, LogLevel, RtmpsListener, Source};
 use relay_node::crypto;
 use relay_node::node::{Node, SetUp};
 use rtmp::MessageType;
@@ -97,6 +97,7 @@ pub(crate) fn config(tls: &Tls, source: Source) -> Config {
         admin: any,
         ca_file: Some(tls.path("certificate.pem")),
         destinations: AddressPolicy::allowing(Network::LOOPBACK),
+        gather: Gather::default(),
         log_level: LogLevel::Info,
         log_format: LogFormat::Text,
     }
