@@ -2,6 +2,7 @@
 
 mod api;
 mod destination;
+mod fanout;
 mod reaction;
 mod spread;
 
@@ -10,7 +11,8 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 fn main() -> ExitCode {
-    match run(std::env::args().nth(1).as_deref()) {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -19,10 +21,11 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(name: Option<&str>) -> Result<()> {
-    match name {
-        Some("api") => api::run(),
-        Some("reaction") => reaction::run(),
-        _ => bail!("name a measurement: `cargo xtask bench api`, or `reaction`"),
+fn run(arguments: &[String]) -> Result<()> {
+    match arguments {
+        [name] if name == "api" => api::run(),
+        [name, rest @ ..] if name == "fanout" => fanout::run(rest),
+        [name] if name == "reaction" => reaction::run(),
+        _ => bail!("name a measurement: `cargo xtask bench fanout [--quick]`, `api` or `reaction`"),
     }
 }

@@ -21,8 +21,10 @@ pub(crate) struct Arguments {
 /// Builds, then hands over to the package `bench`.
 pub(crate) fn run(place: &Place, arguments: &Arguments) -> Result<()> {
     setup::ensure(place, Purpose::Demo)?;
-    worker::build(place, Profile::Release)?;
-    // It asks the Worker alone.
+    // Relaying is measured without a control plane, and the control plane without a node.
+    if arguments.name != "fanout" {
+        worker::build(place, Profile::Release)?;
+    }
     if arguments.name != "api" {
         build::relay_node(place, Profile::Release)?;
     }
