@@ -11,7 +11,7 @@ const KEY = "uzya-f19y-g2g9-a2ee-51j2";
 
 let control, client, account;
 before(async () => {
-  control = await startControl();
+  control = await startControl({ RATE_LIMIT_PER_MINUTE: "240" });
   account = { account_id: control.account };
   // The client as a user has it: base URL and token from the environment, nothing else.
   process.env.CLOUDFLARE_BASE_URL = new URL("/client/v4", control.url).href;
@@ -111,7 +111,10 @@ test("outputs are created, listed, changed and deleted", async () => {
   const where = { ...account, live_input_identifier: uid };
   const updated = await outputs.update(made[0].uid, { ...where, enabled: false });
   assertDeclared(updated, "stream.liveInputs.outputs.update");
-  assert.deepEqual(updated, { ...made[0], enabled: false });
+  // What goes on changes with it.
+  const { status, configuration } = updated;
+  assert.equal(status.state, "disabled");
+  assert.deepEqual(updated, { ...made[0], enabled: false, status, configuration });
   const deleted = await outputs.delete(made[0].uid, where);
   assertDeclared(deleted, "stream.liveInputs.outputs.delete");
   assert.equal((await outputs.list(uid, account)).result.length, 2);
@@ -141,6 +144,21 @@ test("each class of errors is the client's own", async () => {
   await refused(liveInputs.get(hexId(), account), NotFoundError, 10003);
   await refused(liveInputs.outputs.list(hexId(), account), NotFoundError, 10003);
   await refused(client.stream.keys.get(account), NotFoundError, 7003);
+});
+
+test("who asks too often is told when to ask again", async () => {
+  const apiToken = await control.addToken({ account: control.account });
+  const impatient = new Cloudflare({ apiToken, maxRetries: 0 });
+  const ask = () => impatient.user.tokens.verify();
+  const limited = async () => {
+    // Beside each other, so that a slow machine gets there within the minute; more than two minutes'.
+    for (let n = 0; n < 512; n += 32) await Promise.all(Array.from({ length: 32 }, ask));
+  };
+  await assert.rejects(limited, (error) => {
+    assert.ok(error instanceof Cloudflare.RateLimitError, String(error));
+    const seconds = Number(error.headers.get("retry-after"));
+    return seconds >= 1 && seconds <= 60;
+  });
 });
 
 test("a failure of ours is not repeated unless the answer says so", async () => {

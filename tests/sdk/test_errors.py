@@ -1,6 +1,7 @@
 """Each class of errors that Cloudflare's Python client knows, and how often it tries."""
 
 import contextlib
+from concurrent.futures import ThreadPoolExecutor
 
 import cloudflare
 import pytest
@@ -66,6 +67,20 @@ def test_conflict(attempts, account):
         inputs.create(account_id=account, idempotency_key="made and deleted")
     assert caught.value.response.headers["x-should-retry"] == "false"
     assert attempts.statuses == [409]
+
+
+def test_rate_limit(account, add_token):
+    impatient = Cloudflare(api_token=add_token(account), max_retries=0)
+
+    def ask(_):
+        impatient.user.tokens.verify()
+
+    # Beside each other, so that a slow machine gets there within the minute; more than two minutes'.
+    with ThreadPoolExecutor(8) as pool, pytest.raises(cloudflare.RateLimitError) as caught:
+        list(pool.map(ask, range(1024)))
+    assert codes(caught) == [10429]
+    # What the client waits for before it tries again.
+    assert 1 <= int(caught.value.response.headers["retry-after"]) <= 60
 
 
 def test_a_failure_of_ours_is_not_repeated(attempts, account, sql):
