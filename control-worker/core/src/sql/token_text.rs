@@ -106,7 +106,7 @@ pub(crate) const LIST_TOKENS: &str = concat!(
     WHERE account_id = ?2 AND kind = 'api' AND revoked IS NULL
         AND (?3 OR expires IS NULL OR expires > ?1 ->> 'now') AND ",
     api_token_is_good!(),
-    " ORDER BY created * ?4, tag LIMIT ?5 OFFSET ?6"
+    " ORDER BY created * ?4, CASE WHEN ?4 > 0 THEN tag END, tag DESC LIMIT ?5 OFFSET ?6"
 );
 
 /// How many those are on all pages. `?3` as there.

@@ -362,6 +362,13 @@ fn lists_come_in_pages() {
     let (all, info) = list(1, 20, true, true);
     assert_eq!((all, info.total_count), (tags(&[3, 2, 1, 0]), Some(4)));
 
+    // Of one moment, they are still each other's reverse.
+    database.execute("UPDATE tokens SET created = 0");
+    let (first, _) = list(1, 20, true, false);
+    assert_eq!(first, tags(&[0, 1, 2, 3]));
+    let (first, _) = list(1, 20, true, true);
+    assert_eq!(first, tags(&[3, 2, 1, 0]));
+
     database.execute(&format!(
         "UPDATE tokens SET permissions = 0 WHERE id = '{API_TOKEN}'"
     ));
