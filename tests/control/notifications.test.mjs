@@ -107,7 +107,7 @@ test("a destination is tested, told of events, and can tell who sends", async ()
   const listed = expectResult(await ask("GET", `${ALERTING}/destinations/webhooks`));
   assert.equal(listed.length, 1);
   assert.ok(listed[0].last_success >= listed[0].created_at);
-  assert.equal(listed[0].last_failure, null);
+  assert.ok(!("last_failure" in listed[0]));
   assert.ok(!JSON.stringify(listed).includes("open sesame"));
 });
 

@@ -97,6 +97,9 @@ function mismatch(checker, value, type, path) {
   const named = type.aliasSymbol?.name ?? type.symbol?.name;
   const inProperties = first(type.getProperties(), (property) => {
     if (EXCEPTIONS.has(`${named}.${property.name}`)) return null;
+    // `Webhooks` is a class of methods and the data that they return, both by one name.
+    const declaration = property.valueDeclaration;
+    if (declaration !== undefined && ts.isClassDeclaration(declaration.parent)) return null;
     const missing = !(property.name in value);
     if (missing && property.flags & ts.SymbolFlags.Optional) return null;
     const inner = checker.getTypeOfSymbol(property);

@@ -35,8 +35,10 @@ pub struct Destination {
     /// When it was made.
     pub created_at: Timestamp,
     /// When it last took a notification.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_success: Option<Timestamp>,
     /// When an attempt last failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_failure: Option<Timestamp>,
     /// What notifications are signed with, in clear: showing it is this field's purpose.
     #[serde(serialize_with = "secret::exposed")]
