@@ -13,12 +13,13 @@ use shared::id::AccountId;
 use shared::time::Timestamp;
 use worker::wasm_bindgen::JsValue;
 use worker::{
-    Delay, DurableObject, Env, Error, Fetch, Method, Request, RequestInit, RequestRedirect,
-    Response, Result, Socket, SqlStorage, State, Storage, WebSocket, WebSocketIncomingMessage,
+    DurableObject, Env, Error, Fetch, Method, Request, RequestInit, RequestRedirect, Response,
+    Result, Socket, SqlStorage, State, Storage, WebSocket, WebSocketIncomingMessage,
     durable_object,
 };
 
 use crate::d1::{self, BatchResults};
+use crate::delay::Delay;
 use crate::object_sql::{self, Rows};
 use crate::{clock, log, object, random, scope, settings};
 
