@@ -683,3 +683,25 @@ fn a_process_that_is_forgotten_holds_nothing() {
     }
     assert_eq!(told(&node), [(input(1), News::Over { epoch: 1 })]);
 }
+
+#[test]
+fn what_an_object_did_not_take_is_told_again_in_five_seconds() {
+    let mut node = Node::new();
+    node.hand(snapshot(1, 1, 1, owner("a", 1)), Via::PublishAnswer, at(0));
+    node.keep();
+    node.state.report(&report(1, &[], &[(1, 1, 1)]), at(1));
+    assert_eq!(node.alarm(at(1), false), Some(at(6)));
+    assert_eq!(node.alarm(at(2), false), Some(at(7)), "from each attempt");
+}
+
+#[test]
+fn that_a_node_lives_is_written_down_every_fifteen_seconds() {
+    let mut node = Node::new();
+    node.state.report(&report(1, &[], &[]), at(0));
+    assert_ne!(node.state.take_changes().put, []);
+    for (second, written) in [(1, false), (14, false), (15, true), (29, false), (30, true)] {
+        node.state.report(&report(1, &[], &[]), at(second));
+        let changes = node.state.take_changes();
+        assert_eq!(!changes.put.is_empty(), written, "{second}");
+    }
+}
