@@ -1,5 +1,6 @@
 // The Worker with its bindings counted: each answer names, in the header `x-round-trips`, the calls
-// of storage and objects that were made for it. One request at a time.
+// of storage and objects that were made for it. Those that one waits for together are one, joined by
+// a plus. One request at a time.
 
 import Worker, * as parts from "./index.js";
 
@@ -35,16 +36,21 @@ export function object(name) {
 }
 
 function counted(env) {
-  return new Proxy(env, { get: (target, name) => binding(name, target[name]) });
+  // Who calls while an own call is under way waits for both; what an object calls for its caller
+  // comes after the caller's call.
+  const waits = { underWay: 0, last: 0 };
+  return new Proxy(env, { get: (target, name) => binding(waits, name, target[name]) });
 }
 
-function binding(name, value) {
+function binding(waits, name, value) {
   const methods = CALLS[value?.constructor?.name];
-  if (methods !== undefined) return watched(value, (method) => methods.includes(method) && name);
+  if (methods !== undefined) {
+    return watched(waits, value, (method) => methods.includes(method) && name);
+  }
   const isNamespace = typeof value?.getByName === "function";
   if (!isNamespace) return value;
   // A namespace makes stubs, and those are called.
-  const stub = (made) => watched(made, (method) => method === "fetch" && name);
+  const stub = (made) => watched(waits, made, (method) => method === "fetch" && name);
   return new Proxy(value, {
     get(target, method) {
       const found = target[method];
@@ -55,16 +61,30 @@ function binding(name, value) {
   });
 }
 
-function watched(value, counts) {
+function watched(waits, value, counts) {
   return new Proxy(value, {
     get(target, method) {
       const found = target[method];
       if (typeof found !== "function" || method === "constructor") return found;
       return (...args) => {
         const name = counts(method);
-        if (name) calls.push(`${name}.${method}`);
-        return target[method](...args);
+        const answer = target[method](...args);
+        if (name) count(waits, `${name}.${method}`, answer);
+        return answer;
       };
     },
   });
+}
+
+function count(waits, call, answer) {
+  if (waits.underWay > 0) {
+    calls[waits.last] += `+${call}`;
+  } else {
+    waits.last = calls.push(call) - 1;
+  }
+  waits.underWay += 1;
+  const over = () => {
+    waits.underWay -= 1;
+  };
+  Promise.resolve(answer).then(over, over);
 }

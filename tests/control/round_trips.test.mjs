@@ -139,4 +139,7 @@ test("the count sees each kind of call", async () => {
   assert.deepEqual(read.trips, ["TOKENS.get", "DB.batch"]);
   const made = await ask("POST", inputs, {});
   assert.deepEqual(made.trips, ["TOKENS.get", "LIVE_INPUT.fetch", "DB.batch"]);
+  const { uid: input } = made.result;
+  const { trips } = await ask("GET", `${inputs}/:input`, { input });
+  assert.deepEqual(trips, ["TOKENS.get", "DB.batch+LIVE_INPUT.fetch"], "both at once");
 });
