@@ -5,15 +5,20 @@ import json
 import os
 import random
 import re
+import unicodedata
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from urllib.parse import urlsplit
 
+import jsonschema_rs
 import requests
 import schemathesis
 from hypothesis import strategies as st
 from schemathesis.core import NOT_SET
+from schemathesis.core.parameters import ParameterLocation
 
 # STREAM_CONNECT_SEED repeats a run; a full run makes more requests of each operation.
 SEED = int(os.environ.get("STREAM_CONNECT_SEED") or random.SystemRandom().randrange(2**32))
@@ -37,14 +42,34 @@ TOKEN = {
         {"effect": "allow", "resources": OWN, "permission_groups": [{"id": STREAM_READ}]}
     ],
 }
-DESTINATION = {"name": "one", "url": "https://hooks.example/"}
+
+
+class Receiver(BaseHTTPRequestHandler):
+    """Takes whatever is sent to it."""
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers.get("content-length", 0)))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+receiver = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+Thread(target=receiver.serve_forever, daemon=True).start()
+DESTINATION = {"name": "one", "url": f"http://127.0.0.1:{receiver.server_port}/"}
 OUTPUT = {"url": "rtmp://a.example.com/live2", "streamKey": "uzya-f19y-g2g9-a2ee-51j2"}
+
+RTMP_URL = r"rtmps?://[a-z]{1,9}\.example(:[1-9][0-9]{3})?/[a-z0-9/]{1,20}"
+WEB_URL = r"https?://[a-z]{1,9}\.example/[a-z0-9/]{1,20}"
+TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?Z"
 
 session = requests.Session()
 
 schemathesis.openapi.format(
     "rtmp-url",
-    st.from_regex(r"rtmps?://[a-z]{1,9}\.example(:[1-9][0-9]{3})?/[a-z0-9/]{1,20}", fullmatch=True),
+    st.from_regex(RTMP_URL, fullmatch=True),
 )
 schemathesis.openapi.format(
     "stream-key",
@@ -70,7 +95,7 @@ schemathesis.openapi.format("time-ahead", times(2100, 2200))
 
 schemathesis.openapi.format(
     "web-url",
-    st.from_regex(r"https?://[a-z]{1,9}\.example/[a-z0-9/]{1,20}", fullmatch=True),
+    st.from_regex(WEB_URL, fullmatch=True),
 )
 schemathesis.openapi.format("header-text", st.from_regex(r"[!-~]{0,60}", fullmatch=True))
 # What a policy names must be there: this is, once the world is.
@@ -159,7 +184,7 @@ class World:
             self._sql(statement, self.token)
         if operation == "delete_token":
             found["token_id"] = self._post("tokens", TOKEN)["id"]
-        if operation == "create_output":
+        if operation in ["create_output", "delete_output"]:
             # An input takes 50.
             if next(self._crowd) % 40 == 0:
                 self._crowded = self._create("", None)
@@ -167,7 +192,7 @@ class World:
         if operation == "delete_live_input":
             found["live_input_identifier"] = self._create("", None)
         if operation == "delete_output":
-            found["output_identifier"] = self._create(f"/{self.input}/outputs", OUTPUT)
+            found["output_identifier"] = self._create(f"/{self._crowded}/outputs", OUTPUT)
         if operation in ["create_destination", "delete_destination"]:
             self._make_room("destinations/webhooks", self.destination)
         if operation in ["create_policy", "delete_policy"]:
@@ -176,6 +201,9 @@ class World:
             found["destination_identifier"] = self._make("destinations/webhooks", DESTINATION)
         if operation == "delete_policy":
             found["policy_identifier"] = self._make("policies", policy())
+        if operation == "test_destination":
+            # What it was changed to need not answer.
+            self._ask("PUT", f"{ALERTING}/destinations/webhooks/{self.destination}", DESTINATION)
         if operation in STREAM_WEBHOOK:
             url = f"{ROOT}/accounts/{ACCOUNT}/stream/webhook"
             self._ask("PUT", url, {"notificationUrl": DESTINATION["url"]})
@@ -203,6 +231,40 @@ class World:
         answer = session.post(url, json=body, headers=self.headers())
         answer.raise_for_status()
         return answer.json()["result"]
+
+
+def is_line(text):
+    """Text without control characters, short enough in bytes."""
+    controls = any(unicodedata.category(character) == "Cc" for character in text)
+    return not controls and len(text.encode()) <= 1024
+
+
+def matches(pattern):
+    return lambda text: re.fullmatch(pattern, text) is not None
+
+
+# Which texts are right, wherever they came from: schemathesis only knows how to make some.
+FORMATS = {
+    "rtmp-url": matches(RTMP_URL),
+    "stream-key": is_line,
+    "name": lambda text: is_line(text) and text.strip() != "",
+    "time-of-beginning": matches(TIME),
+    "time-ahead": matches(TIME),
+    "web-url": matches(WEB_URL),
+    "header-text": matches(r"([!-~]([ -~]*[!-~])?)?"),
+    "destination-id": lambda text: text == made.get("destination"),
+}
+
+
+def is_right_for_all_that(case):
+    """Whether only a body was to be wrong, and is right: any text that is not of a format's making
+    is taken for a wrong one."""
+    negative = [where for where, part in case.meta.components.items() if part.mode.is_negative]
+    if negative != [ParameterLocation.BODY] or not isinstance(case.body, dict):
+        return False
+    schema = case.operation.get_body_for_media_type(case.media_type).optimized_schema
+    validator = jsonschema_rs.Draft202012Validator(schema, formats=FORMATS, validate_formats=True)
+    return validator.is_valid(case.body)
 
 
 def aim(case, world):
@@ -252,7 +314,7 @@ def directed(operation, world):
         return
     yield 400, {"headers": {}}
     yield 403, {"headers": {"Authorization": "Bearer " + "x" * 40}}
-    yield 429, {"headers": world.spent()}
+    yield 429, {"headers": world.spent}
     if "{account_id}" in operation.path:
         yield 404, {"path": {"account_id": "me"}}
     for name in IDENTIFIERS:
@@ -276,6 +338,9 @@ def case(operation, world, path={}, headers=None, body=None):
     name = operation.definition.raw["operationId"]
     parameters = world.parameters(name) | path
     used = {key: value for key, value in parameters.items() if f"{{{key}}}" in operation.path}
+    # Asked for last: what is spent is soon earned again.
+    if callable(headers):
+        headers = headers()
     if body is None:
         body = BODIES.get(name, lambda: NOT_SET)()
     return operation.Case(
