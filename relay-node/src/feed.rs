@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use broadcast::{Backlog, Cursor, Ingest, IngestFacts, Log, Onsets, Read, Room, SendItem, Warning};
+use broadcast::{
+    Backlog, Budget, Cursor, Ingest, IngestFacts, Log, Onsets, Read, Room, SendItem, Warning,
+};
 use rtmp::flv::TagClass;
 use rtmp::{Capabilities, Message};
 use shared::link::Protocol;
@@ -79,11 +81,11 @@ impl Encoder {
 impl Feed {
     /// A feed without a message, for its first publisher. What comes waits for `gather` before the
     /// readers are told of it.
-    pub fn new(session: u64, encoder: Encoder, gather: Duration) -> Self {
+    pub fn new(session: u64, encoder: Encoder, gather: Duration, budget: Budget) -> Self {
         let grown = watch::Sender::new(());
         Self {
             state: Mutex::new(State {
-                log: Log::default(),
+                log: Log::under(budget),
                 session,
                 encoder,
                 heard: None,
@@ -225,7 +227,12 @@ mod tests {
     use super::*;
 
     fn feed(gather: Duration) -> Feed {
-        Feed::new(1, Encoder::new(Protocol::Rtmp, None), gather)
+        Feed::new(
+            1,
+            Encoder::new(Protocol::Rtmp, None),
+            gather,
+            Budget::default(),
+        )
     }
 
     fn message(payload: &'static [u8]) -> Message {

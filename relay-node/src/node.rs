@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use broadcast::Budget;
 use rustls::ServerConfig;
 use shared::id::{Instance, NodeName};
 use shared::link::Snapshot;
@@ -23,7 +24,7 @@ use crate::egress::Dialler;
 use crate::egress::tls::{self, CaFileError};
 use crate::ingest::Ingest;
 use crate::ingest::tls::{CertificateError, server_config};
-use crate::registry::Registry;
+use crate::registry::{MediaRules, Registry};
 use crate::static_control;
 use crate::uplink::{self, Uplink};
 use crate::{admin, socket};
@@ -47,12 +48,11 @@ pub struct SetUp {
     rtmp: Vec<SocketAddr>,
     admin: SocketAddr,
     dialler: Dialler,
-    gather: Duration,
+    media: MediaRules,
     control: Control,
     revs: Arc<Revs>,
     snapshots: mpsc::Receiver<Snapshot>,
     uplink: Option<Uplink>,
-    max_bitrate: Option<u64>,
 }
 
 impl SetUp {
@@ -96,12 +96,15 @@ impl SetUp {
             rtmp: config.rtmp.clone(),
             admin: config.admin,
             dialler: Dialler::new(policy, tls),
-            gather: config.gather.duration(),
+            media: MediaRules {
+                max_bitrate: config.max_bitrate,
+                gather: config.gather.duration(),
+                budget: Budget::new(config.media_memory),
+            },
             control,
             revs,
             snapshots,
             uplink,
-            max_bitrate: config.max_bitrate,
         })
     }
 }
@@ -201,8 +204,7 @@ impl Node {
             set_up.control,
             set_up.revs,
             set_up.dialler,
-            set_up.max_bitrate,
-            set_up.gather,
+            set_up.media,
         ));
         let (accepting, serving) = (CancellationToken::new(), CancellationToken::new());
         let ingest = Ingest::new(Arc::clone(&registry), accepting.clone());

@@ -19,8 +19,9 @@ pub struct Lag {
 }
 
 impl Lag {
-    /// Whether it is past one of the bounds.
-    pub fn is_over(self) -> bool {
-        self.media > LAG_MAX || self.bytes > LAG_MAX_BYTES
+    /// Whether it is past `media_max`, which is [`LAG_MAX`] where memory is plenty, or past
+    /// [`LAG_MAX_BYTES`].
+    pub fn is_over(self, media_max: Duration) -> bool {
+        self.media > media_max || self.bytes > LAG_MAX_BYTES
     }
 }

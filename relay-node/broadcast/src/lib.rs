@@ -72,7 +72,9 @@
 //! ```
 
 mod backoff;
+mod budget;
 mod cursor;
+mod gate;
 mod ingest;
 mod lag;
 mod log;
@@ -86,10 +88,12 @@ mod testing;
 mod timeline;
 
 pub use backoff::{Backoff, Pace};
+pub use budget::{Budget, DEFAULT_BUDGET};
 pub use cursor::{
     AUDIO_ALONE, Backlog, CACHED_GOP_AGE, CATCH_UP_MAX, Cursor, FIRST_KEYFRAME_LAG, RESUME_LAG,
     Read, Room, SendItem, Skipped, StartPolicy,
 };
+pub use gate::{GATE_BURST, GATE_INTERVAL, GATE_WAIT_MAX, Gate};
 pub use ingest::{
     AudioFacts, BITRATE_RECOMMENDED, DRIFT_MAX_MS, FRAME_RATE_LOW, Ingest, IngestFacts,
     KEYFRAMES_RARE, KEYFRAMES_TOO_RARE, MISSING_AFTER, NEWS_AFTER, Onsets, SILENT_AFTER,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use rtmp::{Message, MessageType};
 
-use crate::{Backlog, Cursor, Log, Read, Room, SendItem};
+use crate::{Backlog, Budget, Cursor, Log, Read, Room, SendItem};
 
 /// An AVC sequence header of legacy FLV.
 pub(crate) const VIDEO_HEADER: &[u8] = &[0x17, 0, 0, 0, 0, 1];
@@ -36,6 +36,14 @@ impl Rig {
             now: Instant::now(),
             wire: first,
             count: 0,
+        }
+    }
+
+    /// One whose log shares a budget.
+    pub(crate) fn under(budget: &Budget) -> Self {
+        Self {
+            log: Log::under(budget.clone()),
+            ..Self::new(0)
         }
     }
 

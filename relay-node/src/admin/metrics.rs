@@ -53,6 +53,11 @@ fn of_node(text: &mut Text, link: LinkState, totals: Totals, broadcasts: usize) 
     ] {
         text.family(counter(name, help), once((Vec::new(), value)));
     }
+    let help = "Bytes of media held for outputs that lag.";
+    text.family(
+        gauge("relay_media_held_bytes", help),
+        alone(totals.held as f64),
+    );
 }
 
 fn of_inputs(text: &mut Text, broadcasts: &[BroadcastStatus]) {

@@ -6,14 +6,15 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
+use broadcast::DEFAULT_BUDGET;
 use shared::address::{AddressPolicy, Network};
 use shared::id::NodeName;
 use shared::secret::Secret;
 use url::Url;
 
 pub use written::{
-    Addresses, Admin, Control, Gather, Ingest, InvalidGather, Log, LogFormat, LogLevel, Networks,
-    Outputs, Rtmp, Rtmps, Written,
+    Addresses, Admin, Control, Gather, Ingest, InvalidGather, Log, LogFormat, LogLevel, Media,
+    Networks, Outputs, Rtmp, Rtmps, Written,
 };
 
 use crate::toml_error::TomlError;
@@ -39,6 +40,8 @@ pub struct Config {
     pub destinations: AddressPolicy,
     /// How long messages may wait to be written together.
     pub gather: Gather,
+    /// How much media all broadcasts may hold together, in bytes.
+    pub media_memory: usize,
     /// How much to log.
     pub log_level: LogLevel,
     /// How to write the log.
@@ -118,6 +121,12 @@ impl Config {
             ca_file: written.outputs.ca_file,
             destinations: destinations(written.outputs.allow, loopback),
             gather: written.outputs.gather.unwrap_or_default(),
+            media_memory: match written.media.memory_mib {
+                Some(mib) => usize::try_from(mib.get())
+                    .unwrap_or(usize::MAX)
+                    .saturating_mul(MIB),
+                None => DEFAULT_BUDGET,
+            },
             log_level: written.log.level.unwrap_or_default(),
             log_format: written.log.format.unwrap_or_default(),
         })
@@ -252,6 +261,8 @@ fn read(path: &Path) -> Result<Written, ConfigError> {
     })?;
     Ok(written.relative_to(path.parent().unwrap_or_else(|| Path::new(""))))
 }
+
+const MIB: usize = 1024 * 1024;
 
 /// Every address of the machine, IPv4 and IPv6, on the port that encoders expect.
 const DEFAULT_RTMPS_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 443);

@@ -28,12 +28,14 @@ ca_file = "extra-ca.pem"
 allow = ["10.0.0.0/8", "fd00::/8"]
 allow_loopback = true
 gather = 50
+[media]
+memory_mib = 512
 [log]
 level = "debug"
 format = "json"
 "#;
 
-const EVERY_FLAG: [&str; 15] = [
+const EVERY_FLAG: [&str; 16] = [
     "--node=ams-1",
     "--rtmps-listen=127.0.0.2:1,127.0.0.2:2",
     "--rtmps-certificate=c",
@@ -47,6 +49,7 @@ const EVERY_FLAG: [&str; 15] = [
     "--outputs-allow=192.168.0.0/16,fd01::/16",
     "--outputs-allow-loopback=false",
     "--outputs-gather=0",
+    "--media-memory-mib=256",
     "--log-level=trace",
     "--log-format=text",
 ];
@@ -167,6 +170,7 @@ fn defaults_fill_what_is_absent() {
     assert_eq!(config.max_bitrate, None);
     assert_eq!(config.admin, "127.0.0.1:8781".parse().unwrap());
     assert_eq!(config.gather.duration().as_millis(), 20);
+    assert_eq!(config.media_memory, 1024 * 1024 * 1024);
     assert_eq!(
         (config.log_level, config.log_format),
         (LogLevel::Info, LogFormat::Text)
@@ -253,6 +257,7 @@ fn the_shipped_example_is_right() {
         control,
         admin,
         outputs,
+        media,
         log,
     } = written;
     assert!(node.is_some() && rtmps.listen.is_some() && rtmp.listen.is_some());
@@ -262,5 +267,6 @@ fn the_shipped_example_is_right() {
     assert!(outputs.ca_file.is_some() && outputs.allow_loopback.is_some());
     assert!(outputs.allow.is_some());
     assert_eq!(outputs.gather, Some(Gather::default()));
+    assert!(media.memory_mib.is_some());
     assert!(log.level.is_some() && log.format.is_some());
 }

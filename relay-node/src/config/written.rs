@@ -4,7 +4,7 @@
 //! stands in the file: defaults are filled in afterwards, by [`Config`](super::Config).
 
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -45,6 +45,9 @@ pub struct Written {
     pub outputs: Outputs,
     #[command(flatten)]
     #[expect(missing_docs, reason = "as above")]
+    pub media: Media,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "as above")]
     pub log: Log,
 }
 
@@ -80,6 +83,9 @@ impl Written {
                 allow: self.outputs.allow.or(below.outputs.allow),
                 allow_loopback: self.outputs.allow_loopback.or(below.outputs.allow_loopback),
                 gather: self.outputs.gather.or(below.outputs.gather),
+            },
+            media: Media {
+                memory_mib: self.media.memory_mib.or(below.media.memory_mib),
             },
             log: Log {
                 level: self.log.level.or(below.log.level),
@@ -215,6 +221,15 @@ pub struct Outputs {
         value_name = "MILLISECONDS"
     )]
     pub gather: Option<Gather>,
+}
+
+/// `[media]`: what broadcasts hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Media {
+    /// How much media all broadcasts may hold together for outputs that lag, in MiB
+    #[arg(id = "media-memory-mib", long = "media-memory-mib", value_name = "MIB")]
+    pub memory_mib: Option<NonZeroU64>,
 }
 
 /// `[log]`: what goes to standard error.

@@ -3,22 +3,22 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use broadcast::{Reason, Step};
+use broadcast::{Gate, Reason, Step};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use shared::address::AddressPolicy;
 use shared::output_url::OutputUrl;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{sleep, sleep_until, timeout};
 use tokio_rustls::TlsConnector;
 
 use super::Connection;
 use super::connection::Counted;
-use crate::socket;
+use crate::{clock, socket};
 
 /// How long the name servers may take. A resolver asks each of them twice in this time.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -40,18 +40,27 @@ const TLS_TIMEOUT: Duration = Duration::from_secs(10);
 /// a tenth of a second at 10 Mbit/s keeps it busy.
 const UNSENT_MAX: u32 = 128 * 1024;
 
+/// What is said where too many outputs want to connect to one address.
+const CROWDED: &str = "this relay makes too many connections to this address already";
+
 /// Connects to destinations.
 #[derive(Clone)]
 pub struct Dialler {
     policy: AddressPolicy,
     tls: Arc<ClientConfig>,
+    /// One for all outputs of the node.
+    gate: Arc<Mutex<Gate>>,
 }
 
 impl Dialler {
     /// A dialler that connects to addresses that `policy` allows, and verifies certificates as
     /// `tls` says.
     pub fn new(policy: AddressPolicy, tls: Arc<ClientConfig>) -> Self {
-        Self { policy, tls }
+        Self {
+            policy,
+            tls,
+            gate: Arc::default(),
+        }
     }
 
     /// Connects to the server of `url`, with a fresh look-up of its name, telling each step before
@@ -64,6 +73,7 @@ impl Dialler {
         reach(Step::Resolving);
         let addresses = self.resolve(url).await?;
         reach(Step::Connecting);
+        self.take_turn(&addresses).await?;
         let stream = timeout(CONNECT_TIMEOUT, connect(addresses))
             .await
             .map_err(|_| DialError::from(Reason::ConnectTimeout))??;
@@ -84,6 +94,24 @@ impl Dialler {
             .map_err(|_| DialError::from(Reason::TlsTimeout))?
             .map_err(|error| super::tls::explain(&error))?;
         Ok(Connection::Tls(Box::new(stream)))
+    }
+
+    /// Waits until the address that is tried first may be connected to.
+    async fn take_turn(&self, addresses: &VecDeque<SocketAddr>) -> Result<(), DialError> {
+        let Some(first) = addresses.front() else {
+            return Ok(());
+        };
+        let turn = {
+            // Each change of it is whole.
+            let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+            gate.admit(clock::now(), first.ip())
+        };
+        let turn = turn.ok_or_else(|| DialError {
+            reason: Reason::ConnectTimeout,
+            words: Some(CROWDED.to_owned()),
+        })?;
+        sleep_until(turn.into()).await;
+        Ok(())
     }
 
     async fn resolve(&self, url: &OutputUrl) -> Result<VecDeque<SocketAddr>, DialError> {
@@ -197,6 +225,7 @@ fn not_connected(error: &io::Error) -> DialError {
 
 #[cfg(test)]
 mod tests {
+    use broadcast::{GATE_BURST, GATE_INTERVAL, GATE_WAIT_MAX};
     use shared::address::Network;
     use tokio::net::TcpListener;
     use tokio::time::Instant;
@@ -361,6 +390,28 @@ mod tests {
             reason,
             Duration::from_secs(began.unwrap().elapsed().as_secs()),
         )
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_address_is_not_hammered() {
+        let (listener, address) = listener().await;
+        drop(listener);
+        let dialler = dialler(true);
+        let url = OutputUrl::parse(&format!("rtmp://{address}/live")).unwrap();
+        let began = Instant::now();
+        let mut attempts = JoinSet::new();
+        let waiting = GATE_WAIT_MAX.as_millis() / GATE_INTERVAL.as_millis();
+        for _ in 0..u128::from(GATE_BURST) + waiting + 10 {
+            let (dialler, url) = (dialler.clone(), url.clone());
+            attempts.spawn(async move { dialler.dial(&url, |_| {}).await.err().unwrap() });
+        }
+        let refused = attempts.join_all().await;
+        // Some wait for their turn; the rest is not attempted.
+        assert!(began.elapsed() >= GATE_WAIT_MAX);
+        let crowded = |error: &&DialError| error.words.as_deref() == Some(CROWDED);
+        assert_eq!(refused.iter().filter(crowded).count(), 10);
+        let attempted = |error: &&DialError| error.reason == Reason::ConnectRefused;
+        assert_eq!(refused.iter().filter(attempted).count(), refused.len() - 10);
     }
 
     #[test]

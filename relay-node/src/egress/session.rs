@@ -362,6 +362,7 @@ mod tests {
                 1,
                 Encoder::new(Protocol::Rtmp, None),
                 Duration::ZERO,
+                broadcast::Budget::default(),
             )),
             dialler: Dialler::new(policy, tls::client_config(None).unwrap()),
             shared: Arc::new(Shared::new(StartPolicy::FirstKeyframe, Box::new(|_| {}))),

@@ -40,7 +40,7 @@ impl Registry {
             }
             let bitrate = on_air.feed.steady_bitrate(now);
             let bitrate = bitrate.filter(|_| on_air.seat.session().is_some());
-            if let (Some(bitrate), Some(max)) = (bitrate, self.max_bitrate)
+            if let (Some(bitrate), Some(max)) = (bitrate, self.media.max_bitrate)
                 && bitrate > max
             {
                 let fault = too_fast(bitrate, max, &facts);

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use broadcast::{Revision, Verdict};
+use broadcast::{Budget, Revision, Verdict};
 use rtmp::server::Refusal;
 use shared::id::{InputUid, Instance, NodeName, OutputUid};
 use shared::link::{Applied, InputSettings, Owner, PublishRefusal, Snapshot, WantedOutput, Wish};
@@ -34,12 +34,21 @@ pub struct Registry {
     control: Arc<Control>,
     revs: Arc<Revs>,
     dialler: Dialler,
-    /// The most bits a second that an encoder may send, if there is a bound.
-    max_bitrate: Option<u64>,
-    gather: Duration,
+    media: MediaRules,
     broadcasts: Mutex<Broadcasts>,
     /// What is still to be done for broadcasts that have ended.
     endings: TaskTracker,
+}
+
+/// How the media of every broadcast is treated.
+#[derive(Clone, Debug)]
+pub struct MediaRules {
+    /// The most bits a second that an encoder may send, if there is a bound.
+    pub max_bitrate: Option<u64>,
+    /// How long messages may wait to be written together.
+    pub gather: Duration,
+    /// What all broadcasts may hold together.
+    pub budget: Budget,
 }
 
 #[derive(Default)]
@@ -64,16 +73,14 @@ impl Registry {
         control: Control,
         revs: Arc<Revs>,
         dialler: Dialler,
-        max_bitrate: Option<u64>,
-        gather: Duration,
+        media: MediaRules,
     ) -> Self {
         Self {
             identity: Owner { node, instance },
             control: Arc::new(control),
             revs,
             dialler,
-            max_bitrate,
-            gather,
+            media,
             broadcasts: Mutex::default(),
             endings: TaskTracker::new(),
         }
@@ -175,6 +182,7 @@ impl Registry {
     pub fn totals(&self) -> Totals {
         let broadcasts = self.lock();
         let mut totals = broadcasts.totals;
+        totals.held = self.media.budget.used() as u64;
         for on_air in broadcasts.on_air.values() {
             totals.add(on_air);
         }

@@ -84,7 +84,12 @@ impl Registry {
             session,
             from: encoder.address,
         };
-        let feed = Arc::new(Feed::new(session, encoder, self.gather));
+        let feed = Arc::new(Feed::new(
+            session,
+            encoder,
+            self.media.gather,
+            self.media.budget.clone(),
+        ));
         let guard = RevisionGuard::new(revision(snapshot));
         let seat = Seat::new(rules(settings), first);
         let mut on_air = OnAir::new(input, teller, seat, key, guard, Arc::clone(&feed), cut);

@@ -84,6 +84,8 @@ pub struct Totals {
     pub sent: u64,
     /// How often destinations have taken a stream.
     pub connects: u64,
+    /// Bytes of media held at this moment.
+    pub held: u64,
 }
 
 impl Totals {

@@ -37,8 +37,11 @@ stream_key = \"{KEY}\"
         control,
         Arc::default(),
         Dialler::new(AddressPolicy::default(), tls),
-        max_bitrate,
-        Duration::ZERO,
+        MediaRules {
+            max_bitrate,
+            gather: Duration::ZERO,
+            budget: Budget::default(),
+        },
     ))
 }
 

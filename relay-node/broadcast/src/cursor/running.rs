@@ -159,7 +159,7 @@ impl Running {
         }
 
         let lag = log.lag(self.next, backlog.total());
-        let over = lost || lag.is_over();
+        let over = lost || lag.is_over(log.lag_max());
         match &mut self.video {
             Video::Pass if over => {
                 skipped.times += 1;

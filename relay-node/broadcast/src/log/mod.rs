@@ -14,6 +14,7 @@ use rtmp::{Message, MessageType};
 pub use headers::{HEADER_MAX_BYTES, HEADERS_MAX, Header, Headers, METADATA_MAX_BYTES};
 pub use seam::{SEAM_MAX, SEAM_MAX_BYTES};
 
+use crate::budget::{Budget, Share};
 use crate::lag::{LAG_MAX, Lag};
 use crate::timeline::{Frame, JUMP, Media, Placed, Timeline};
 use seam::{Seam, Waiting};
@@ -46,8 +47,8 @@ pub struct Log {
     entries: VecDeque<Entry>,
     /// The number of the first of `entries`.
     front: u64,
-    /// What `entries` cost, payloads included.
-    cost: usize,
+    /// What `entries` cost, payloads included, of what all logs of the node may.
+    cost: Share,
     /// Bytes of payload ever appended.
     offset: u64,
     timeline: Timeline,
@@ -103,6 +104,14 @@ pub(crate) struct Point {
 }
 
 impl Log {
+    /// A log that shares a budget with others.
+    pub fn under(budget: Budget) -> Self {
+        Self {
+            cost: Share::of(budget),
+            ..Self::default()
+        }
+    }
+
     /// Another publisher's session begins, or the same one's anew: its clock, metadata and headers
     /// have nothing to do with the last one's.
     pub fn begin_session(&mut self) {
@@ -311,7 +320,7 @@ impl Log {
             cost,
         });
         self.offset += length;
-        self.cost += cost;
+        self.cost.take(cost);
     }
 
     /// The number of the oldest entry kept.
@@ -332,7 +341,12 @@ impl Log {
 
     /// What the log costs in memory, in bytes, as counted against [`LOG_MAX_BYTES`].
     pub fn cost(&self) -> usize {
-        self.cost
+        self.cost.held()
+    }
+
+    /// How far an output may lag at this moment, in media time.
+    pub fn lag_max(&self) -> Duration {
+        self.cost.budget().lag_max()
     }
 
     /// How far a reader is behind that would read `seq` next while `unacknowledged` bytes of what
@@ -414,11 +428,12 @@ impl Log {
     }
 
     fn trim(&mut self) {
+        let age_max = self.cost.budget().age_max();
         while let Some(oldest) = self.entries.front()
-            && (self.cost > LOG_MAX_BYTES
-                || self.clock.elapsed.saturating_sub(oldest.elapsed) > LOG_MAX_AGE)
+            && (self.cost.held() > LOG_MAX_BYTES
+                || self.clock.elapsed.saturating_sub(oldest.elapsed) > age_max)
         {
-            self.cost -= oldest.cost;
+            self.cost.give_back(oldest.cost);
             self.front += 1;
             self.entries.pop_front();
         }

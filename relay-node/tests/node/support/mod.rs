@@ -98,6 +98,7 @@ pub(crate) fn config(tls: &Tls, source: Source) -> Config {
         ca_file: Some(tls.path("certificate.pem")),
         destinations: AddressPolicy::allowing(Network::LOOPBACK),
         gather: Gather::default(),
+        media_memory: broadcast::DEFAULT_BUDGET,
         log_level: LogLevel::Info,
         log_format: LogFormat::Text,
     }
