@@ -102,6 +102,32 @@ pub fn begins_with_keyframe(file: &Path) -> Result<bool> {
     Ok(output.stdout.starts_with(b"K"))
 }
 
+/// The decode times of a file's video and of its audio, in milliseconds, in the order of the file.
+pub fn decode_times(file: &Path) -> Result<(Vec<i64>, Vec<i64>)> {
+    let output = Command::new("ffprobe")
+        .args(["-v", "error", "-show_entries", "packet=codec_type,dts"])
+        .args(["-of", "csv=p=0"])
+        .arg(file)
+        .output()
+        .context("starting ffprobe")?;
+    let (mut video, mut audio) = (Vec::new(), Vec::new());
+    let printed = String::from_utf8_lossy(&output.stdout);
+    // A packet with side data is followed by an empty line.
+    for line in printed.lines().filter(|line| !line.is_empty()) {
+        let mut fields = line.split(',');
+        let (Some(kind), Some(time)) = (fields.next(), fields.next()) else {
+            bail!("not a packet: {line}");
+        };
+        match kind {
+            "video" => video.push(time.parse()?),
+            "audio" => audio.push(time.parse()?),
+            _ => {}
+        }
+    }
+    ensure!(!video.is_empty() && !audio.is_empty(), "nothing to time");
+    Ok((video, audio))
+}
+
 fn same(kind: &str, found: &[Packet], wanted: &[Packet]) -> Result<()> {
     let differs = found.iter().zip(wanted).position(|(a, b)| a != b);
     if let Some(index) = differs {
