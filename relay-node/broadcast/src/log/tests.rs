@@ -1,3 +1,5 @@
+use rtmp::Message;
+
 use super::*;
 use crate::testing::{AUDIO_HEADER, METADATA, Rig, VIDEO_HEADER};
 use crate::timeline::TIMELINE_START;
