@@ -233,6 +233,19 @@ mod tests {
     }
 
     #[test]
+    fn a_server_of_the_plain_scheme_hears_its_own_words() {
+        let (mut client, hello) = Handshake::client().unwrap();
+        // No digest in S1, and S2 is C1's echo.
+        let mut says = vec![VERSION];
+        says.extend_from_slice(&[9; PACKET]);
+        says.extend_from_slice(&hello[1..]);
+        says.extend_from_slice(b"chunks");
+        let answer = feed(&mut client, &says, 1000);
+        assert_eq!(&answer.reply[..], &[9; PACKET]);
+        assert_eq!(answer.done.unwrap(), &b"chunks"[..]);
+    }
+
+    #[test]
     fn completes_with_the_last_byte_of_c2_and_not_before() {
         let mut server = Handshake::server();
         let mut says = vec![VERSION];

@@ -76,7 +76,7 @@ impl Log {
     }
 
     fn append_beside(&mut self, now: Instant, tag: Tag, message: Message) {
-        let remembered = Headers::concerns(tag.class, &message.payload);
+        let remembered = Headers::concerns(tag.class, message.kind, &message.payload);
         let track = match tag.class {
             TagClass::VideoSequenceHeader | TagClass::VideoOther => Some(Media::Video),
             TagClass::AudioSequenceHeader => Some(Media::Audio),
@@ -180,7 +180,7 @@ impl Log {
             self.clock.advance(timestamp);
         }
         let mut cost = ENTRY_COST + payload.len();
-        if Headers::concerns(class, &payload) {
+        if Headers::concerns(class, kind, &payload) {
             self.note(seq, tag, kind, &payload);
             cost += self.headers.footprint();
         }

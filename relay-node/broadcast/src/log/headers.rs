@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use rtmp::MessageType;
-use rtmp::flv::{Tag, TagClass};
+use rtmp::flv::{self, Tag, TagClass};
 
 /// How many sequence headers of one kind are remembered: one for each track. Platforms take
 /// up to six video tracks; past the bound the oldest header makes room.
@@ -33,6 +33,8 @@ pub struct Header {
     /// The message's payload.
     pub payload: Bytes,
     track: u8,
+    /// It comes beside the sequence header of its track, and after it.
+    beside: bool,
 }
 
 impl Headers {
@@ -52,17 +54,16 @@ impl Headers {
     }
 
     /// Whether [`Headers::note`] would remember this message.
-    pub(super) fn concerns(class: TagClass, payload: &Bytes) -> bool {
+    pub(super) fn concerns(class: TagClass, kind: MessageType, payload: &Bytes) -> bool {
         match class {
             TagClass::Metadata => payload.len() <= METADATA_MAX_BYTES,
             TagClass::VideoSequenceHeader | TagClass::AudioSequenceHeader => {
                 payload.len() <= HEADER_MAX_BYTES
             }
-            TagClass::VideoKeyframe
-            | TagClass::VideoInterframe
-            | TagClass::VideoOther
-            | TagClass::AudioFrame
-            | TagClass::Data => false,
+            TagClass::VideoOther | TagClass::AudioFrame => {
+                payload.len() <= HEADER_MAX_BYTES && flv::is_configuration(kind, payload)
+            }
+            TagClass::VideoKeyframe | TagClass::VideoInterframe | TagClass::Data => false,
         }
     }
 
@@ -73,21 +74,24 @@ impl Headers {
             kind,
             payload: payload.clone(),
             track: tag.track,
+            beside: flv::is_configuration(kind, payload),
         };
+        let beside = header.beside;
         let same_kind = match tag.class {
-            TagClass::VideoSequenceHeader => &mut self.video,
-            TagClass::AudioSequenceHeader => &mut self.audio,
+            TagClass::VideoSequenceHeader | TagClass::VideoOther => &mut self.video,
+            TagClass::AudioSequenceHeader | TagClass::AudioFrame => &mut self.audio,
             _ => {
                 self.metadata = Some(header);
                 return;
             }
         };
         // To the end even when it overrides: tracks stay in the order of their last change.
-        same_kind.retain(|other| other.track != tag.track);
+        same_kind.retain(|other| (other.track, other.beside) != (tag.track, beside));
         if same_kind.len() >= HEADERS_MAX {
             same_kind.remove(0);
         }
         same_kind.push(header);
+        same_kind.sort_by_key(|header| header.beside);
     }
 
     /// About how much memory a copy of them takes, the shared payloads left out.
@@ -102,8 +106,8 @@ mod tests {
     use crate::testing::{AUDIO_HEADER, METADATA, VIDEO_HEADER, multitrack_video_header};
 
     fn note(headers: &mut Headers, seq: u64, kind: MessageType, payload: &Bytes) {
-        let tag = rtmp::flv::inspect(kind, payload);
-        assert!(Headers::concerns(tag.class, payload));
+        let tag = flv::inspect(kind, payload);
+        assert!(Headers::concerns(tag.class, kind, payload));
         headers.note(seq, tag, kind, payload);
     }
 
@@ -148,6 +152,22 @@ mod tests {
     }
 
     #[test]
+    fn what_comes_beside_a_header_is_remembered_beside_it() {
+        let mut headers = Headers::default();
+        let video = MessageType::VIDEO;
+        let color = Bytes::from_static(b"\x94avc1\x02\x00\x09colorInfo");
+        let channels = Bytes::from_static(b"\x94Opus\x01\x06");
+        note(&mut headers, 0, video, &color);
+        note(&mut headers, 1, MessageType::AUDIO, &channels);
+        note(&mut headers, 2, video, &Bytes::from_static(VIDEO_HEADER));
+        assert_eq!(seqs(&headers), [2, 0, 1], "after it, whenever it came");
+        note(&mut headers, 3, video, &color);
+        assert_eq!(seqs(&headers), [2, 3, 1]);
+        let video: Vec<_> = headers.video().map(|header| header.seq).collect();
+        assert_eq!(video, [2, 3]);
+    }
+
+    #[test]
     fn past_the_bound_the_oldest_makes_room() {
         let mut headers = Headers::default();
         for track in 0..=HEADERS_MAX as u8 {
@@ -161,13 +181,16 @@ mod tests {
 
     #[test]
     fn what_is_longer_than_its_bound_is_not_remembered() {
+        let video = MessageType::VIDEO;
         for (class, bound) in [
             (TagClass::VideoSequenceHeader, HEADER_MAX_BYTES),
             (TagClass::AudioSequenceHeader, HEADER_MAX_BYTES),
+            (TagClass::VideoOther, HEADER_MAX_BYTES),
             (TagClass::Metadata, METADATA_MAX_BYTES),
         ] {
-            assert!(Headers::concerns(class, &Bytes::from(vec![0; bound])));
-            assert!(!Headers::concerns(class, &Bytes::from(vec![0; bound + 1])));
+            let of = |length| Bytes::from([b"\x94hvc1", &vec![0; length - 5][..]].concat());
+            assert!(Headers::concerns(class, video, &of(bound)));
+            assert!(!Headers::concerns(class, video, &of(bound + 1)));
         }
     }
 }

@@ -200,8 +200,11 @@ fn what_belongs_to_video_and_is_no_picture_waits_with_the_headers() {
     assert_eq!((items[0].timestamp, &items[0].payload), (960, &cue));
     rig.key();
     let (items, _) = rig.read(&mut cursor);
-    assert_eq!(items[3].payload, color);
+    assert_eq!(items[2].payload, color, "after the header of video");
     assert_eq!(&items[4].payload[..2], [0x17, 1]);
+    // A later output needs it as well.
+    let mut late = Cursor::new(StartPolicy::CachedGop);
+    assert_eq!(rig.read(&mut late).0[2].payload, color);
 }
 
 #[test]

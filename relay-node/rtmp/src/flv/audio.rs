@@ -12,6 +12,7 @@ const CLASSIC_SEQUENCE_HEADER: u8 = 0;
 mod packet_type {
     pub(super) const SEQUENCE_START: u8 = 0;
     pub(super) const CODED_FRAMES: u8 = 1;
+    pub(super) const MULTICHANNEL_CONFIG: u8 = 4;
     pub(super) const MULTITRACK: u8 = 5;
 }
 
@@ -84,6 +85,19 @@ pub(super) fn body(payload: &[u8]) -> Option<(Codec, &[u8])> {
 
 fn has_configuration(codec: Codec) -> bool {
     matches!(codec, Codec::Aac | Codec::Opus | Codec::Flac)
+}
+
+/// Whether this says which channel is heard where.
+pub(super) fn is_multichannel_config(payload: &[u8]) -> bool {
+    let packet_type = || {
+        let (&first, rest) = payload.split_first()?;
+        if first >> 4 != EXTENDED {
+            return None;
+        }
+        let (packet_type, rest) = enhanced::skip_modifiers(first & 0xF, rest)?;
+        Some(enhanced::read(packet_type, packet_type::MULTITRACK, rest).packet_type)
+    };
+    packet_type() == Some(packet_type::MULTICHANNEL_CONFIG)
 }
 
 #[cfg(test)]

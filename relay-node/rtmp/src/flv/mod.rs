@@ -33,6 +33,16 @@ pub fn inspect(kind: MessageType, payload: &[u8]) -> Tag {
     }
 }
 
+/// Whether a message is no sequence header, but says like one how a track is to be shown or heard
+/// from here on: HDR's metadata, a configuration of several channels.
+pub fn is_configuration(kind: MessageType, payload: &[u8]) -> bool {
+    match kind {
+        MessageType::VIDEO => video::is_metadata(payload),
+        MessageType::AUDIO => audio::is_multichannel_config(payload),
+        _ => false,
+    }
+}
+
 /// The class that [`inspect`] finds.
 pub fn classify(kind: MessageType, payload: &[u8]) -> TagClass {
     inspect(kind, payload).class
@@ -78,4 +88,34 @@ pub enum TagClass {
     Metadata,
     /// Everything else: cue points, captions, unknown message types.
     Data,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn configurations_beside_sequence_headers() {
+        for (kind, payload, is_one) in [
+            (
+                MessageType::VIDEO,
+                &b"\x94hvc1\x02\x00\x09colorInfo"[..],
+                true,
+            ),
+            (MessageType::VIDEO, b"\xd4hvc1\x02", true),
+            (MessageType::VIDEO, b"\x96\x04hvc1\x02", true),
+            (MessageType::VIDEO, b"\x97\x02\x00\x00\x01\x04av01", true),
+            (MessageType::VIDEO, b"\x90hvc1", false),
+            (MessageType::VIDEO, b"\x92hvc1", false),
+            (MessageType::VIDEO, b"\x14\x04", false),
+            (MessageType::VIDEO, b"", false),
+            (MessageType::AUDIO, b"\x94Opus\x01\x06", true),
+            (MessageType::AUDIO, b"\x95\x04Opus\x01", true),
+            (MessageType::AUDIO, b"\x91Opus", false),
+            (MessageType::AUDIO, b"\xaf\x04", false),
+            (MessageType::DATA_AMF0, b"\x94hvc1", false),
+        ] {
+            assert_eq!(is_configuration(kind, payload), is_one, "{payload:02x?}");
+        }
+    }
 }

@@ -111,6 +111,20 @@ pub(super) fn body(payload: &[u8]) -> Option<(Codec, &[u8])> {
     tells.then_some((codec, header.body))
 }
 
+/// Whether this is metadata of video, such as HDR's.
+pub(super) fn is_metadata(payload: &[u8]) -> bool {
+    enhanced_packet_type(payload) == Some(packet_type::METADATA)
+}
+
+fn enhanced_packet_type(payload: &[u8]) -> Option<u8> {
+    let (&first, rest) = payload.split_first()?;
+    if first & EXTENDED == 0 {
+        return None;
+    }
+    let (packet_type, rest) = enhanced::skip_modifiers(first & 0xF, rest)?;
+    Some(enhanced::read(packet_type, packet_type::MULTITRACK, rest).packet_type)
+}
+
 fn frame(frame_type: u8) -> TagClass {
     match frame_type {
         frame_type::KEY | frame_type::GENERATED_KEY => TagClass::VideoKeyframe,
