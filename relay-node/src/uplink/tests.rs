@@ -355,3 +355,18 @@ async fn ends_with_the_node() {
     peer.send(&ToNode::Reconciliation(answer)).await;
     node.task.await.unwrap();
 }
+
+#[tokio::test]
+async fn a_burst_of_snapshots_beyond_the_queue_waits_and_arrives_whole() {
+    let mut node = Node::start().await;
+    let mut peer = node.connect().await;
+    let burst: Vec<u64> = (1..=2 * QUEUED_SNAPSHOTS as u64 + 1).collect();
+    for &rev in &burst {
+        peer.send(&ToNode::Snapshot(snapshot(rev))).await;
+    }
+    let mut taken = Vec::new();
+    while taken.len() < burst.len() {
+        taken.push(node.snapshots.recv().await.unwrap().rev);
+    }
+    assert_eq!(taken, burst);
+}
