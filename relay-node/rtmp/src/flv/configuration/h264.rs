@@ -1,7 +1,7 @@
 //! H.264: the first sequence parameter set of an `AVCDecoderConfigurationRecord`.
 
-use super::PictureSize;
 use super::bits::{Bits, without_emulation};
+use super::{PictureSize, window};
 
 /// The profiles whose parameter sets tell the chroma format.
 const WITH_CHROMA_FORMAT: [u32; 13] =
@@ -79,20 +79,11 @@ fn parameter_set(bytes: &[u8]) -> Option<PictureSize> {
     let fields: u32 = if frames_only { 1 } else { 2 };
     let width = width_in_blocks.checked_mul(16)?;
     let height = height_in_units.checked_mul(16)?.checked_mul(fields)?;
-    if !bits.bit()? {
-        return PictureSize::new(width, height);
-    }
-    let (across, down) = match chroma_format {
-        1 if !separate_planes => (2, 2),
-        2 if !separate_planes => (2, 1),
-        _ => (1, 1),
-    };
-    let mut crop = || Some((bits.golomb()?, bits.golomb()?));
-    let ((left, right), (top, bottom)) = (crop()?, crop()?);
-    let cut = |one: u32, other: u32, unit: u32| one.checked_add(other)?.checked_mul(unit);
-    PictureSize::new(
-        width.checked_sub(cut(left, right, across)?)?,
-        height.checked_sub(cut(top, bottom, down * fields)?)?,
+    window::shown(
+        &mut bits,
+        (width, height),
+        (chroma_format, separate_planes),
+        fields,
     )
 }
 

@@ -1,7 +1,7 @@
 //! HEVC: the first sequence parameter set of an `HEVCDecoderConfigurationRecord`.
 
-use super::PictureSize;
 use super::bits::{Bits, without_emulation};
+use super::{PictureSize, window};
 
 /// The NAL unit type of sequence parameter sets.
 const PARAMETER_SET: u8 = 33;
@@ -38,20 +38,11 @@ fn parameter_set(bytes: &[u8]) -> Option<PictureSize> {
     let chroma_format = bits.golomb()?;
     let separate_planes = chroma_format == 3 && bits.bit()?;
     let (width, height) = (bits.golomb()?, bits.golomb()?);
-    if !bits.bit()? {
-        return PictureSize::new(width, height);
-    }
-    let (across, down) = match chroma_format {
-        1 if !separate_planes => (2, 2),
-        2 if !separate_planes => (2, 1),
-        _ => (1, 1),
-    };
-    let mut window = || Some((bits.golomb()?, bits.golomb()?));
-    let ((left, right), (top, bottom)) = (window()?, window()?);
-    let cut = |one: u32, other: u32, unit: u32| one.checked_add(other)?.checked_mul(unit);
-    PictureSize::new(
-        width.checked_sub(cut(left, right, across)?)?,
-        height.checked_sub(cut(top, bottom, down)?)?,
+    window::shown(
+        &mut bits,
+        (width, height),
+        (chroma_format, separate_planes),
+        1,
     )
 }
 

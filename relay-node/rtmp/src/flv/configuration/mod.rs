@@ -10,6 +10,7 @@ mod h264;
 mod hevc;
 mod sound;
 mod vp9;
+mod window;
 
 use super::codec::Codec;
 use super::{audio, video};
