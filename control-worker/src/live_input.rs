@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use control_core::change::{ChangeRequest, Changed};
 use control_core::keys::Keyring;
-use control_core::live_input::{self as rules, Ask, Host, LiveInputState, Publish, Trouble};
+use control_core::live_input::{self as rules, Ask, Host, LiveInputState, Publish};
 use control_core::node_link::{Handed, Sight};
 use control_core::sql::Statement;
 use control_core::status::{Batch, Kept, SCHEMA, StatusBook, Told, View};
@@ -22,6 +22,7 @@ use worker::{
 
 use crate::d1::{self, BatchResults};
 use crate::delay::Delay;
+use crate::object::trouble;
 use crate::{clock, log, object, object_sql, scope, settings};
 
 /// The object of one live input, which is its name.
@@ -285,14 +286,6 @@ impl Host for ObjectHost<'_> {
             log::failed("handing a snapshot to a node's object", error);
         }
         taken
-    }
-}
-
-fn trouble(trouble: Trouble<Error>) -> Error {
-    match trouble {
-        Trouble::Host(error) => error,
-        Trouble::Rows(error) => Error::RustError(error.to_string()),
-        Trouble::Unsealable(error) => Error::RustError(error.to_string()),
     }
 }
 

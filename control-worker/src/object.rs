@@ -4,6 +4,7 @@
 //! the two never leaves the platform.
 
 use control_core::ray::Ray;
+use control_core::trouble::Trouble;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use shared::id::{AccountId, InputUid, NodeName};
@@ -102,4 +103,13 @@ fn from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
 fn to_text(value: &impl Serialize) -> Result<String> {
     serde_json::to_string(value)
         .map_err(|_| Error::RustError("a message between objects cannot be written".to_owned()))
+}
+
+/// Why an object's operation failed, as its shell passes it on.
+pub(crate) fn trouble(trouble: Trouble<Error>) -> Error {
+    match trouble {
+        Trouble::Host(error) => error,
+        Trouble::Rows(error) => Error::RustError(error.to_string()),
+        Trouble::Unsealable(error) => Error::RustError(error.to_string()),
+    }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use control_core::keys::Keyring;
 use control_core::sql::Statement;
 use control_core::webhook::{
-    self as rules, ATTEMPT_TIMEOUT, AccountEvents, Host, Outgoing, SCHEMA, Sent, Target, Trouble,
+    self as rules, ATTEMPT_TIMEOUT, AccountEvents, Host, Outgoing, SCHEMA, Sent, Target,
 };
 use futures_util::future::{Either, join_all, select};
 use shared::id::AccountId;
@@ -20,6 +20,7 @@ use worker::{
 
 use crate::d1::{self, BatchResults};
 use crate::delay::Delay;
+use crate::object::trouble;
 use crate::object_sql::{self, Rows};
 use crate::{clock, log, object, random, scope, settings};
 
@@ -226,14 +227,6 @@ fn to_request(outgoing: &Outgoing) -> Result<Request> {
         init.headers.set(name, value.expose())?;
     }
     Request::new_with_init(&outgoing.url, &init)
-}
-
-fn trouble(trouble: Trouble<Error>) -> Error {
-    match trouble {
-        Trouble::Host(error) => error,
-        Trouble::Rows(error) => Error::RustError(error.to_string()),
-        Trouble::Unsealable(error) => Error::RustError(error.to_string()),
-    }
 }
 
 fn no_sockets() -> Error {

@@ -33,4 +33,5 @@ pub mod snapshot;
 pub mod sql;
 pub mod status;
 pub mod token;
+pub mod trouble;
 pub mod webhook;

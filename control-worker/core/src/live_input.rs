@@ -29,8 +29,9 @@ use crate::change::{ChangeAnswer, ChangeRequest, Outcome};
 use crate::keys::{Keyring, Unsealable};
 use crate::node_link::{Handed, Via};
 use crate::snapshot;
-use crate::sql::{self, InputRow, Param, PublishCheck, RowError, Statement, Wanted};
+use crate::sql::{self, InputRow, Param, PublishCheck, Statement, Wanted};
 use crate::status::{Kept, StatusBook};
+use crate::trouble::Trouble;
 
 /// What the object must be able to do. Each effect is complete when it returns.
 #[allow(
@@ -120,20 +121,6 @@ pub struct Ask {
     pub holder: Owner,
     /// The `rev` that it has applied.
     pub rev: u64,
-}
-
-/// Why an operation could not be finished. The alarm will try again where something was begun.
-#[derive(Debug, thiserror::Error)]
-pub enum Trouble<E> {
-    /// An effect failed.
-    #[error("an effect failed")]
-    Host(E),
-    /// The rows are not of the form asked for.
-    #[error(transparent)]
-    Rows(#[from] RowError),
-    /// A key does not open.
-    #[error(transparent)]
-    Unsealable(#[from] Unsealable),
 }
 
 /// The object of one live input, while an operation runs.

@@ -4,10 +4,11 @@ use shared::api::ApiEvent;
 use shared::id::NodeName;
 use shared::link::What;
 
-use super::{Host, LiveInput, Trouble};
+use super::{Host, LiveInput};
 use crate::node_link::Look;
 use crate::sql::Statement;
 use crate::status::{Batch, Mirror, News, Told, View};
+use crate::trouble::Trouble;
 
 impl<H: Host> LiveInput<'_, H> {
     /// Takes news, each once. Of an input that nothing is known of any more, none.

@@ -32,8 +32,9 @@ use self::routing::Routing;
 pub use self::routing::{EVERY_OUTPUT_EVENT, is_event_type};
 pub use self::store::{LastAttempts, SCHEMA};
 pub use self::url::{InvalidReceiverUrl, ReceiverPolicy};
-use crate::keys::{Keyring, Place, Unsealable};
+use crate::keys::{Keyring, Place};
 use crate::sql::{self, AnyRow, ReceiverRow, Results, RowError, Statement};
+use crate::trouble::Trouble;
 
 /// Events on their way to the object of an account (`POST /events`), each live input's in the order
 /// of their numbers. The object answers once they are stored; whoever had no answer sends them
@@ -83,20 +84,6 @@ pub trait Host {
 
     /// A random number.
     fn chance(&self) -> u32;
-}
-
-/// Why an operation could not be finished. The alarm will try again where something was begun.
-#[derive(Debug, thiserror::Error)]
-pub enum Trouble<E> {
-    /// An effect failed.
-    #[error("an effect failed")]
-    Host(E),
-    /// The rows are not of the form asked for.
-    #[error(transparent)]
-    Rows(#[from] RowError),
-    /// A secret does not open.
-    #[error(transparent)]
-    Unsealable(#[from] Unsealable),
 }
 
 /// The object of one account, while an operation runs. Operations may run side by side: each of

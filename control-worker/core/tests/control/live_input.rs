@@ -9,12 +9,11 @@ use std::time::Duration;
 use control_core::auth::TokenId;
 use control_core::change::{Change, ChangeAnswer, ChangeRequest, Refusal};
 use control_core::keys::Keyring;
-use control_core::live_input::{
-    Ask, Host, LiveInput, LiveInputState, Publish, PublishOutcome, Trouble,
-};
+use control_core::live_input::{Ask, Host, LiveInput, LiveInputState, Publish, PublishOutcome};
 use control_core::node_link::{Handed, Via};
 use control_core::sql::Statement;
 use control_core::status::{Kept, News, Numbered, SCHEMA, StatusBook, Told};
+use control_core::trouble::Trouble;
 use rusqlite::Connection;
 use shared::api::ApiEvent;
 use shared::id::{Instance, NodeName};

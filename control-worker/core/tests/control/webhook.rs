@@ -13,9 +13,10 @@ use control_core::permission::Permission;
 use control_core::sql::{
     DestinationValues, NewPolicyValues, NotificationAsk, PolicyChange, Statement,
 };
+use control_core::trouble::Trouble;
 use control_core::webhook::{
     FIRST_RETRY, Host, LEASE, MAX_ACCOUNT_EVENTS, MAX_SHOWN_DELIVERIES, Outgoing, RETRY_FOR,
-    SCHEMA, Sent, Target, Trouble, UNATTENDED, Webhook,
+    SCHEMA, Sent, Target, UNATTENDED, Webhook,
 };
 use rusqlite::Connection;
 use serde_json::{Value, json};
