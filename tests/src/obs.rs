@@ -8,13 +8,13 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
-use crate::process::{self, Running};
+use crate::process::{self, Running, Signal, signal};
 
 /// OBS Studio, streaming a coloured picture and silence.
 pub struct Obs {
     // First, so that it ends before its folder goes.
     obs: Running,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Obs {
@@ -44,13 +44,25 @@ impl Obs {
         let log = home.join("obs.log");
         Ok(Self {
             obs: Running::start("OBS Studio", &mut command, &log)?,
-            _folder: folder,
+            folder,
         })
     }
 
     /// What it has said.
     pub fn said(&self) -> Result<String> {
         self.obs.printed()
+    }
+
+    /// Does what its button "Stop Streaming" does. It runs on.
+    pub fn stop_streaming(&self) -> Result<()> {
+        fs::write(self.folder.path().join(STOP), "").context("asking OBS to stop its stream")
+    }
+
+    /// Takes its life, which gives it no time for a goodbye.
+    pub fn kill(self) -> Result<()> {
+        let started = process::descendants(self.obs.pid())?;
+        let obs = started.iter().find(|process| process.name == "obs");
+        signal(obs.context("OBS is not running")?.pid, Signal::KILL)
     }
 }
 
@@ -62,7 +74,8 @@ impl Drop for Obs {
     }
 }
 
-/// OBS stops its stream and writes its settings before it ends.
+/// For the screen and what OBS leaves to the kernel: OBS itself ends at once by a signal, without
+/// a goodbye to whom it streams to.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 
 fn configure(home: &Path, url: &str, key: &str) -> Result<()> {
@@ -78,7 +91,13 @@ fn configure(home: &Path, url: &str, key: &str) -> Result<()> {
         "settings": {"server": url, "key": key, "use_auth": false},
     });
     fs::write(profile.join("service.json"), service.to_string())?;
-    fs::write(scenes.join("Test.json"), SCENES)?;
+    let script = home.join("stop.lua");
+    fs::write(
+        &script,
+        SCRIPT.replace("STOP", &home.join(STOP).to_string_lossy()),
+    )?;
+    let scenes_file = SCENES.replace("SCRIPT", &script.to_string_lossy());
+    fs::write(scenes.join("Test.json"), scenes_file)?;
     Ok(())
 }
 
@@ -122,6 +141,26 @@ const SCENES: &str = r#"{
             "items": [{"name": "Colour", "id": 1, "visible": true}], "id_counter": 1}},
         {"id": "color_source_v3", "versioned_id": "color_source_v3", "name": "Colour",
             "settings": {"color": 4278255360, "width": 640, "height": 360}}
-    ]
+    ],
+    "modules": {"scripts-tool": [{"path": "SCRIPT", "settings": {}}]}
 }
+"#;
+
+/// Its presence asks OBS to stop its stream.
+const STOP: &str = "stop-streaming";
+
+/// Nobody is there to press the button.
+const SCRIPT: &str = r#"
+obs = obslua
+function look()
+    local file = io.open("STOP")
+    if file then
+        file:close()
+        os.remove("STOP")
+        obs.obs_frontend_streaming_stop()
+    end
+end
+function script_load(settings)
+    obs.timer_add(look, 100)
+end
 "#;
