@@ -26,6 +26,9 @@ fn run(arguments: &[String]) -> Result<()> {
         [name] if name == "api" => api::run(),
         [name, rest @ ..] if name == "fanout" => fanout::run(rest),
         [name] if name == "reaction" => reaction::run(),
-        _ => bail!("name a measurement: `cargo xtask bench fanout [--quick]`, `api` or `reaction`"),
+        _ => bail!(
+            "name a measurement: `cargo xtask bench reaction`, `api`, or `fanout`; {}",
+            fanout::USAGE
+        ),
     }
 }

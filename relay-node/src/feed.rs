@@ -12,10 +12,11 @@ use rtmp::flv::TagClass;
 use rtmp::{Capabilities, Message};
 use shared::link::Protocol;
 use tokio::sync::{Notify, watch};
-use tokio::time::sleep;
+use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::clock;
+use crate::shards::Shard;
 
 /// The one place where ingest and egress meet: the publisher appends, every output reads at its
 /// own cursor. The lock is held for a handful of pointers at a time and never across a wait.
@@ -23,11 +24,11 @@ use crate::clock;
 pub struct Feed {
     state: Mutex<State>,
     grown: watch::Sender<()>,
-    /// Wakes the readers later; nothing if they are woken at once.
-    gatherer: Option<Gatherer>,
+    gatherer: Gatherer,
+    shard: Shard,
 }
 
-/// One deadline for all readers of a broadcast.
+/// Wakes all readers of a broadcast, from the thread on which they are, and by one deadline.
 #[derive(Debug)]
 struct Gatherer {
     waiting: Arc<Waiting>,
@@ -38,6 +39,8 @@ struct Gatherer {
 #[derive(Debug, Default)]
 struct Waiting {
     something: AtomicBool,
+    /// Whether it is worth a wake-up of its own.
+    urgent: AtomicBool,
     begun: Notify,
 }
 
@@ -80,8 +83,14 @@ impl Encoder {
 
 impl Feed {
     /// A feed without a message, for its first publisher. What comes waits for `gather` before the
-    /// readers are told of it.
-    pub fn new(session: u64, encoder: Encoder, gather: Duration, budget: Budget) -> Self {
+    /// readers, which are to be on `shard`, are told of it.
+    pub fn new(
+        session: u64,
+        encoder: Encoder,
+        gather: Duration,
+        budget: Budget,
+        shard: Shard,
+    ) -> Self {
         let grown = watch::Sender::new(());
         Self {
             state: Mutex::new(State {
@@ -92,8 +101,9 @@ impl Feed {
                 ingest: Ingest::new(clock::now()),
                 onsets: Onsets::default(),
             }),
-            gatherer: (!gather.is_zero()).then(|| Gatherer::new(gather, grown.clone())),
+            gatherer: Gatherer::new(gather, grown.clone(), &shard),
             grown,
+            shard,
         }
     }
 
@@ -127,13 +137,13 @@ impl Feed {
             }
             state.heard = Some(now);
         }
-        match &self.gatherer {
-            // A keyframe fills a write by itself, and outputs wait for it to begin.
-            Some(gatherer) if !keyframe => gatherer.waiting.begin(),
-            _ => {
-                self.grown.send_replace(());
-            }
-        }
+        // A keyframe fills a write by itself, and outputs wait for it to begin.
+        self.gatherer.waiting.begin(keyframe);
+    }
+
+    /// Where its readers are to be.
+    pub fn shard(&self) -> &Shard {
+        &self.shard
     }
 
     /// When the publisher last sent anything.
@@ -190,13 +200,17 @@ impl Feed {
 }
 
 impl Gatherer {
-    fn new(gather: Duration, grown: watch::Sender<()>) -> Self {
+    fn new(gather: Duration, grown: watch::Sender<()>, shard: &Shard) -> Self {
         let waiting = Arc::new(Waiting::default());
         let gathered = Arc::clone(&waiting);
-        let task = tokio::spawn(async move {
+        let task = shard.spawn(async move {
             loop {
                 gathered.begun.notified().await;
-                sleep(gather).await;
+                if !gather.is_zero() && !gathered.urgent.load(Ordering::SeqCst) {
+                    // While something waits, only what is urgent is told.
+                    let _ = timeout(gather, gathered.begun.notified()).await;
+                }
+                gathered.urgent.store(false, Ordering::SeqCst);
                 // What comes from here on waits anew, though it may be read with the rest.
                 gathered.something.store(false, Ordering::SeqCst);
                 grown.send_replace(());
@@ -210,8 +224,9 @@ impl Gatherer {
 }
 
 impl Waiting {
-    fn begin(&self) {
-        if !self.something.swap(true, Ordering::SeqCst) {
+    fn begin(&self, urgent: bool) {
+        let hurries = urgent && !self.urgent.swap(true, Ordering::SeqCst);
+        if !self.something.swap(true, Ordering::SeqCst) || hurries {
             self.begun.notify_one();
         }
     }
@@ -222,9 +237,10 @@ mod tests {
     use bytes::Bytes;
     use rtmp::MessageType;
     use shared::link::Protocol;
-    use tokio::time;
+    use tokio::time::{self, sleep};
 
     use super::*;
+    use crate::shards::Shards;
 
     fn feed(gather: Duration) -> Feed {
         Feed::new(
@@ -232,6 +248,7 @@ mod tests {
             Encoder::new(Protocol::Rtmp, None),
             gather,
             Budget::default(),
+            Shards::here().pick(),
         )
     }
 
@@ -276,6 +293,12 @@ mod tests {
     async fn nothing_waits_behind_a_keyframe_or_where_nothing_is_gathered() {
         let gathering = feed(Duration::from_millis(20));
         assert_eq!(woken(&gathering, b"\x17\x01\0\0\0").await, Duration::ZERO);
+        let began = time::Instant::now();
+        let mut growth = gathering.growth();
+        gathering.append(1, Instant::now(), [message(b"\x27\x01\0\0\0")]);
+        gathering.append(1, Instant::now(), [message(b"\x17\x01\0\0\0")]);
+        growth.changed().await.unwrap();
+        assert_eq!(began.elapsed(), Duration::ZERO, "it waited with another");
         let at_once = feed(Duration::ZERO);
         assert_eq!(woken(&at_once, b"\x27\x01\0\0\0").await, Duration::ZERO);
     }

@@ -15,6 +15,7 @@ pub mod ingest;
 pub mod logging;
 pub mod node;
 pub mod registry;
+pub mod shards;
 pub mod shutdown;
 pub mod socket;
 pub mod static_control;

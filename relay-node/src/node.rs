@@ -3,8 +3,10 @@
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use broadcast::Budget;
@@ -25,6 +27,7 @@ use crate::egress::tls::{self, CaFileError};
 use crate::ingest::Ingest;
 use crate::ingest::tls::{CertificateError, server_config};
 use crate::registry::{MediaRules, Registry};
+use crate::shards::Shards;
 use crate::static_control;
 use crate::uplink::{self, Uplink};
 use crate::{admin, socket};
@@ -100,6 +103,7 @@ impl SetUp {
                 max_bitrate: config.max_bitrate,
                 gather: config.gather.duration(),
                 budget: Budget::new(config.media_memory),
+                shards: Shards::start(cores()).map_err(SetUpError::Threads)?,
             },
             control,
             revs,
@@ -107,6 +111,10 @@ impl SetUp {
             uplink,
         })
     }
+}
+
+fn cores() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get)
 }
 
 /// Reads every file that the configuration names, as a start would, but for the token: whoever
@@ -161,6 +169,9 @@ pub enum SetUpError {
         /// Why not.
         source: io::Error,
     },
+    /// The threads for media cannot be started.
+    #[error("the system gives no threads")]
+    Threads(#[source] io::Error),
     /// There is no token.
     #[error(transparent)]
     Token(#[from] TokenError),

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use rtmp::ChunkedMessage;
@@ -66,7 +66,6 @@ impl Outbox {
     }
 
     fn advance(&mut self, written: usize) {
-        self.unflushed = true;
         self.begun += written;
         while let Some(first) = self.queue.front()
             && self.begun >= first.len()
@@ -110,11 +109,11 @@ pub async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
     mut inbox: Option<&mut BytesMut>,
     outbox: &mut Outbox,
 ) -> io::Result<Exchanged> {
+    let mut unflushed = outbox.unflushed;
     let exchanged = {
         let slices = outbox.slices();
-        let unflushed = outbox.unflushed;
         poll_fn(|cx| {
-            if let Poll::Ready(wrote) = poll_outgoing(stream, cx, &slices, unflushed) {
+            if let Poll::Ready(wrote) = poll_outgoing(stream, cx, &slices, &mut unflushed) {
                 return Poll::Ready(wrote);
             }
             match &mut inbox {
@@ -126,10 +125,9 @@ pub async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
         })
         .await?
     };
-    match exchanged {
-        Exchanged::Wrote(bytes) => outbox.advance(bytes),
-        Exchanged::Flushed => outbox.unflushed = false,
-        Exchanged::Read(_) => {}
+    outbox.unflushed = unflushed;
+    if let Exchanged::Wrote(bytes) = exchanged {
+        outbox.advance(bytes);
     }
     Ok(exchanged)
 }
@@ -138,20 +136,32 @@ fn poll_outgoing<S: AsyncWrite + Unpin>(
     stream: &mut S,
     cx: &mut Context<'_>,
     slices: &[IoSlice<'_>],
-    unflushed: bool,
+    unflushed: &mut bool,
 ) -> Poll<io::Result<Exchanged>> {
-    let stream = Pin::new(stream);
-    match slices {
-        [] if unflushed => stream.poll_flush(cx).map_ok(|()| Exchanged::Flushed),
-        [] => Poll::Pending,
-        slices => stream
-            .poll_write_vectored(cx, slices)
-            .map(|wrote| match wrote {
-                Ok(0) => Err(io::ErrorKind::WriteZero.into()),
-                Ok(bytes) => Ok(Exchanged::Wrote(bytes)),
-                Err(error) => Err(error),
-            }),
+    let mut stream = Pin::new(stream);
+    let exchanged = if slices.is_empty() {
+        if !*unflushed {
+            return Poll::Pending;
+        }
+        Exchanged::Flushed
+    } else {
+        let bytes = ready!(stream.as_mut().poll_write_vectored(cx, slices))?;
+        if bytes == 0 {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        }
+        *unflushed = true;
+        Exchanged::Wrote(bytes)
+    };
+    // What is written leaves at once, where it can, and costs no turn of its own.
+    match (stream.poll_flush(cx), exchanged) {
+        (Poll::Ready(flushed), _) => {
+            flushed?;
+            *unflushed = false;
+        }
+        (Poll::Pending, Exchanged::Flushed) => return Poll::Pending,
+        (Poll::Pending, _) => {}
     }
+    Poll::Ready(Ok(exchanged))
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ use super::usage;
 /// Connects to every sink, and then sends each stream to its own, when it is due. Tells its
 /// thread's place in `/proc` once it begins.
 pub(super) fn run(
-    case: Case,
+    (case, gather): (Case, Duration),
     sink: u16,
     tls: &Arc<ClientConfig>,
     sent: &[Arc<Sent>],
@@ -53,19 +53,44 @@ pub(super) fn run(
         }
     }
     let began = Instant::now();
+    let mut gathered: Vec<Prepared> = Vec::new();
     for message in prepared {
+        let until = gathered.first().map(|first| first.due + gather);
+        if until.is_some_and(|until| message.due >= until) {
+            let due = until.unwrap_or_default();
+            thread::sleep((began + due).saturating_duration_since(Instant::now()));
+            write(&mut streams, &mut gathered)?;
+        }
         thread::sleep((began + message.due).saturating_duration_since(Instant::now()));
         if stop.is_cancelled() {
             break;
         }
-        for (outputs, sent) in streams.iter_mut().zip(sent) {
-            if !sent.note(message.number, message.fingerprint) {
-                return Ok(());
-            }
-            for output in outputs {
-                output.write(&message.bytes)?;
-            }
+        if !sent
+            .iter()
+            .all(|sent| sent.note(message.number, message.fingerprint))
+        {
+            return Ok(());
         }
+        gathered.push(message);
+        if gather.is_zero() {
+            write(&mut streams, &mut gathered)?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes what has been gathered, in one piece to each socket.
+fn write(streams: &mut [Vec<Output>], gathered: &mut Vec<Prepared>) -> Result<()> {
+    let bytes = match gathered.as_slice() {
+        [only] => only.bytes.clone(),
+        several => {
+            let pieces: Vec<&[u8]> = several.iter().map(|message| &message.bytes[..]).collect();
+            pieces.concat().into()
+        }
+    };
+    gathered.clear();
+    for output in streams.iter_mut().flatten() {
+        output.write(&bytes)?;
     }
     Ok(())
 }

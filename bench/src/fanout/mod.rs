@@ -76,20 +76,30 @@ impl Figures {
     }
 }
 
-/// How much is measured.
+/// What is measured, and how much.
 struct Plan {
     cases: Vec<Case>,
+    relays: Vec<Relay>,
     repeats: usize,
     window: Duration,
 }
 
 impl Plan {
     fn new(arguments: &[String]) -> Result<Self> {
-        let quick = match arguments {
-            [] => false,
-            [only] if only == "--quick" => true,
-            _ => bail!("`fanout` takes `--quick` and nothing else"),
-        };
+        let mut quick = false;
+        let mut relays = Relay::ALL.to_vec();
+        let mut schemes = vec![false, true];
+        for argument in arguments {
+            match argument.split_once('=') {
+                None if argument == "--quick" => quick = true,
+                None if argument == "--rtmp" => schemes = vec![false],
+                None if argument == "--rtmps" => schemes = vec![true],
+                Some(("--relays", names)) => {
+                    relays = names.split(',').map(Relay::named).collect::<Result<_>>()?;
+                }
+                _ => bail!("`fanout` takes no `{argument}`; {USAGE}"),
+            }
+        }
         let case = |inputs, outputs, megabits: u64, tls| Case {
             inputs,
             outputs,
@@ -99,7 +109,7 @@ impl Plan {
             tls,
         };
         let mut cases = Vec::new();
-        for tls in [false, true] {
+        for tls in schemes {
             cases.push(case(1, 50, 6, tls));
             if !quick {
                 cases.push(case(1, 10, 12, tls));
@@ -108,11 +118,16 @@ impl Plan {
         }
         Ok(Self {
             cases,
+            relays,
             repeats: if quick { 1 } else { 3 },
             window: Duration::from_secs(if quick { 4 } else { 10 }),
         })
     }
 }
+
+/// What may be said to it.
+pub(crate) const USAGE: &str = "it takes --quick, --rtmp or --rtmps alone, and \
+     --relays=floor,floor-20,floor-100,ours-0,ours-20,ours-100,nginx,tee or some of these";
 
 /// Measures, and prints a table for each case.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
@@ -122,7 +137,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let mut runs: Vec<Vec<_>> = plan.cases.iter().map(|_| Vec::new()).collect();
     for repeat in 1..=plan.repeats {
         for (case, runs) in plan.cases.iter().zip(&mut runs) {
-            for relay in Relay::ALL {
+            for &relay in &plan.relays {
                 eprintln!(
                     "bench: {repeat} of {}: {case}: {}",
                     plan.repeats,
@@ -194,7 +209,11 @@ impl Bench {
         let (port, sinks_end) = self.serve(case, &sent, &sinks)?;
         let started = relay.start(case, port, &self.authority)?;
         let stop = CancellationToken::new();
-        let (source, floor) = self.publish(case, port, &started, &sent, &stop);
+        let gather = match relay {
+            Relay::Floor(gather) => Duration::from_millis(gather),
+            _ => Duration::ZERO,
+        };
+        let (source, floor) = self.publish(case, port, (&started, gather), &sent, &stop);
 
         let measured = watch(&started, &floor, case, &sent, &sinks, window);
         stop.cancel();
@@ -239,7 +258,7 @@ impl Bench {
         &self,
         case: Case,
         port: u16,
-        started: &Started,
+        (started, gather): (&Started, Duration),
         sent: &[Arc<Sent>],
         stop: &CancellationToken,
     ) -> (JoinHandle<Result<()>>, mpsc::Receiver<std::path::PathBuf>) {
@@ -249,7 +268,7 @@ impl Bench {
         let tls = Arc::clone(&self.client);
         let thread = thread::spawn(move || {
             if targets.is_empty() {
-                return floor::run(case, port, &tls, &sent, &stop, &begun);
+                return floor::run((case, gather), port, &tls, &sent, &stop, &begun);
             }
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()

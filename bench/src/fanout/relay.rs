@@ -6,20 +6,21 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use system_tests::authority::Authority;
 use system_tests::ports;
 use system_tests::process::Running;
 
-use super::Case;
 use super::sink::key;
 use super::source::Target;
+use super::{Case, USAGE};
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Relay {
-    /// Not a relay: the same bytes from one thread that has them.
-    Floor,
+    /// Not a relay: the same bytes from one thread that has them, gathered for so many
+    /// milliseconds.
+    Floor(u64),
     /// Ours, gathering for so many milliseconds.
     Ours(u64),
     /// nginx with its RTMP module; for RTMPS its stream module does TLS.
@@ -29,9 +30,14 @@ pub(super) enum Relay {
 }
 
 impl Relay {
+    /// What everything is compared with: a write for each message and socket.
+    pub(super) const FLOOR: Self = Self::Floor(0);
+
     /// In the order in which they run.
-    pub(super) const ALL: [Self; 6] = [
-        Self::Floor,
+    pub(super) const ALL: [Self; 8] = [
+        Self::FLOOR,
+        Self::Floor(20),
+        Self::Floor(100),
         Self::Ours(0),
         Self::Ours(20),
         Self::Ours(100),
@@ -42,11 +48,27 @@ impl Relay {
     /// In the table.
     pub(super) fn name(self) -> String {
         match self {
-            Self::Floor => "floor".to_owned(),
+            Self::FLOOR => "floor".to_owned(),
+            Self::Floor(gather) => format!("floor, gathering {gather} ms"),
             Self::Ours(gather) => format!("ours, gather {gather} ms"),
             Self::Nginx => "nginx-rtmp".to_owned(),
             Self::Tee => "FFmpeg tee".to_owned(),
         }
+    }
+
+    /// As it is called on the command line.
+    pub(super) fn named(name: &str) -> Result<Self> {
+        Ok(match name {
+            "floor" => Self::FLOOR,
+            "floor-20" => Self::Floor(20),
+            "floor-100" => Self::Floor(100),
+            "ours-0" => Self::Ours(0),
+            "ours-20" => Self::Ours(20),
+            "ours-100" => Self::Ours(100),
+            "nginx" => Self::Nginx,
+            "tee" => Self::Tee,
+            _ => bail!("no relay is called `{name}`; {USAGE}"),
+        })
     }
 
     /// Whether its cost is compared with ours.
@@ -64,7 +86,7 @@ impl Relay {
         };
         let place = started._folder.path().to_owned();
         match self {
-            Self::Floor => {}
+            Self::Floor(_) => {}
             Self::Ours(gather) => ours(&mut started, &place, case, sink, authority, gather)?,
             Self::Nginx => nginx(&mut started, &place, case, sink)?,
             Self::Tee => tee(&mut started, &place, case, sink)?,

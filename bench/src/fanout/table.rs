@@ -41,14 +41,14 @@ pub(super) fn print(case: Case, runs: &[(Relay, Figures)]) {
         }
         let mut line = format!("| {} |", relay.name());
         for (index, column) in columns.iter().enumerate() {
-            let floor = measured(Relay::Floor, column);
+            let floor = measured(Relay::FLOOR, column);
             let peers = Relay::ALL.into_iter().filter(|relay| relay.is_peer());
             let best = peers
                 .filter_map(|peer| measured(peer, column))
                 .min_by(f64::total_cmp);
             line += &match measured(relay, column) {
                 // The floor is part of the measuring process.
-                Some(_) if relay == Relay::Floor && index == 1 => " – |".to_owned(),
+                Some(_) if matches!(relay, Relay::Floor(_)) && index == 1 => " – |".to_owned(),
                 Some(value) => {
                     let to = |other: Option<f64>| match other.filter(|other| *other > 0.0) {
                         Some(other) => format!("{:.2}", value / other),

@@ -32,7 +32,7 @@
 //! let mut batch = Vec::new();
 //! loop {
 //!     // What the socket says of itself (TCP_INFO): written, not acknowledged.
-//!     let backlog = Backlog { unwritten: 0, unacknowledged: 0 };
+//!     let backlog = Backlog::default();
 //!     let read = {
 //!         let log = log.lock().unwrap();
 //!         cursor.read(&log, Instant::now(), backlog, Room::default(), &mut batch)
@@ -46,6 +46,7 @@
 //!         Read::CaughtUp => break, // here: wait until the publisher's task wakes us
 //!         Read::TooSlow => break,  // here: close, and tell the output's machine
 //!         Read::FormatChanged => break, // the same, and it connects anew
+//!         Read::Unsure => break,        // only where a backlog may be less than it says
 //!     }
 //! }
 //! assert!(cursor.has_started());

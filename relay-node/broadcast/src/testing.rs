@@ -123,6 +123,7 @@ impl Rig {
         let backlog = Backlog {
             unwritten: 0,
             unacknowledged,
+            may_be_less: false,
         };
         let room = Room {
             messages: usize::MAX,

@@ -3,6 +3,7 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -18,18 +19,26 @@ pub enum Connection {
     Tls(Box<TlsStream<Counted>>),
 }
 
+/// How old an answer of the kernel may be for an output that keeps up. Asking at each write would
+/// cost a tenth of what the write does.
+const ANSWER_MAX_AGE: Duration = Duration::from_millis(100);
+
 impl Connection {
     /// What the socket has taken so far, and what of it has arrived.
-    pub fn traffic(&self) -> io::Result<Traffic> {
-        let counted = match self {
+    pub fn traffic(&mut self, now: Instant) -> io::Result<Traffic> {
+        self.counted().ask(now)
+    }
+
+    /// The same, as it may have been a moment ago.
+    pub fn recent_traffic(&mut self, now: Instant) -> io::Result<Traffic> {
+        self.counted().recall(now)
+    }
+
+    fn counted(&mut self) -> &mut Counted {
+        match self {
             Self::Plain(counted) => counted,
-            Self::Tls(stream) => stream.get_ref().0,
-        };
-        let acknowledged = socket::acknowledged(&counted.stream)?;
-        Ok(Traffic {
-            acknowledged,
-            outstanding: counted.written.saturating_sub(acknowledged),
-        })
+            Self::Tls(stream) => stream.get_mut().0,
+        }
     }
 }
 
@@ -40,18 +49,49 @@ pub struct Traffic {
     pub acknowledged: u64,
     /// Taken by this kernel and not acknowledged.
     pub outstanding: u64,
+    /// Whether this is an older answer: what was acknowledged since counts as outstanding.
+    pub is_recalled: bool,
 }
 
 /// A TCP stream that counts what is written to it.
 pub struct Counted {
     stream: TcpStream,
     written: u64,
+    /// When the kernel was asked, and what it said was acknowledged.
+    answer: Option<(Instant, u64)>,
 }
 
 impl Counted {
     /// Counts from 0.
     pub fn new(stream: TcpStream) -> Self {
-        Self { stream, written: 0 }
+        Self {
+            stream,
+            written: 0,
+            answer: None,
+        }
+    }
+
+    fn ask(&mut self, now: Instant) -> io::Result<Traffic> {
+        let acknowledged = socket::acknowledged(&self.stream)?;
+        self.answer = Some((now, acknowledged));
+        Ok(self.traffic(acknowledged, false))
+    }
+
+    fn recall(&mut self, now: Instant) -> io::Result<Traffic> {
+        match self.answer {
+            Some((at, acknowledged)) if now.saturating_duration_since(at) < ANSWER_MAX_AGE => {
+                Ok(self.traffic(acknowledged, true))
+            }
+            _ => self.ask(now),
+        }
+    }
+
+    fn traffic(&self, acknowledged: u64, is_recalled: bool) -> Traffic {
+        Traffic {
+            acknowledged,
+            outstanding: self.written.saturating_sub(acknowledged),
+            is_recalled,
+        }
     }
 
     fn count(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -159,5 +199,37 @@ impl AsyncWrite for Connection {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_kernel_is_asked_when_its_answer_is_old() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (near, far) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let (mut far, _) = far.unwrap();
+        let mut near = Counted::new(near.unwrap());
+        let now = Instant::now();
+        near.ask(now).unwrap();
+        near.write_all(&[7; 10_000]).await.unwrap();
+        far.read_exact(&mut [0; 10_000]).await.unwrap();
+        far.write_all(&[1]).await.unwrap();
+        // The answer carries the acknowledgement.
+        near.read_exact(&mut [0]).await.unwrap();
+        let recalled = near.recall(now + ANSWER_MAX_AGE - Duration::from_millis(1));
+        let recalled = recalled.unwrap();
+        // The kernel counts the opening of the connection.
+        assert_eq!((recalled.acknowledged, recalled.outstanding), (1, 9_999));
+        assert!(recalled.is_recalled);
+        let asked = near.recall(now + ANSWER_MAX_AGE).unwrap();
+        assert_eq!((asked.acknowledged, asked.outstanding), (10_001, 0));
+        assert!(!asked.is_recalled);
     }
 }

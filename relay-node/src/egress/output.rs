@@ -58,6 +58,7 @@ impl Output {
         let ask = Ask::default();
         let retry = Arc::new(Notify::new());
         let gone = CancellationToken::new();
+        let shard = Arc::clone(feed.shard());
         let worker = Worker {
             attempt: Arc::new(Attempt {
                 destination: Arc::clone(&destination),
@@ -70,7 +71,7 @@ impl Output {
         };
         let guard = gone.clone().drop_guard();
         let span = tracing::info_span!(parent: None, "output", %input, output = %uid);
-        tokio::spawn(
+        shard.spawn(
             async move {
                 let _guard = guard;
                 if let Some(predecessor) = predecessor {

@@ -11,6 +11,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::watch;
 use tokio::time::{sleep_until, timeout};
 
+use super::connection::Traffic;
 use super::output::{Ask, Attempt};
 use super::{Connection, DialError};
 use crate::clock;
@@ -76,6 +77,7 @@ pub(super) async fn run(attempt: &Attempt, ask: &Ask) -> End {
         live: false,
         finishing: false,
         renewing: false,
+        unread: false,
         look_at: clock::now(),
         growth: attempt.feed.growth(),
     };
@@ -104,6 +106,8 @@ struct Session<'a> {
     finishing: bool,
     /// What comes next needs a connection of its own.
     renewing: bool,
+    /// Whether there may be something on the feed that was not read.
+    unread: bool,
     /// When to look at the socket next.
     look_at: Instant,
     growth: watch::Receiver<()>,
@@ -113,29 +117,32 @@ impl Session<'_> {
     /// Sends until told to stop, or until there is nothing more to send and nothing will come.
     async fn drive(&mut self, ask: &Ask) -> Result<(), End> {
         let mut timer = pin!(sleep_until(self.look_at.into()));
+        // Once for all turns: each new one would have to be put into the token's list.
+        let mut stop = pin!(ask.stop.cancelled());
+        let mut finish = pin!(ask.finish.cancelled());
         loop {
             self.take_events()?;
-            if self.live && self.outbox.is_empty() {
+            if self.live && self.unread && self.outbox.is_empty() {
                 self.read_feed()?;
             }
             let deadline = self.deadline().into();
             if timer.deadline() != deadline {
                 timer.as_mut().reset(deadline);
             }
-            let idle = self.live && self.outbox.is_empty();
+            let idle = self.live && self.outbox.is_empty() && !self.unread;
             if self.finishing && (idle || !self.live) {
                 return Ok(());
             }
             let inbox = Some(self.client.read_buf());
             tokio::select! {
                 biased;
-                () = ask.stop.cancelled() => return Ok(()),
-                () = ask.finish.cancelled(), if !self.finishing => self.finishing = true,
+                () = &mut stop => return Ok(()),
+                () = &mut finish, if !self.finishing => (self.finishing, self.unread) = (true, true),
                 exchanged = exchange(&mut self.connection, inbox, &mut self.outbox) => {
                     self.take_exchanged(exchanged)?;
                 }
                 // The feed is ours too, so its growth can always be waited for.
-                _ = self.growth.changed(), if idle => {}
+                _ = self.growth.changed(), if idle => self.unread = true,
                 () = &mut timer => self.take_timeout()?,
             }
         }
@@ -147,7 +154,7 @@ impl Session<'_> {
                 ClientEvent::Publishing { confirmed } => {
                     tracing::debug!(confirmed, "publishing");
                     self.attempt.shared.event(Event::Published);
-                    self.live = true;
+                    (self.live, self.unread) = (true, true);
                     self.look_at = clock::now() + LOOK_INTERVAL;
                 }
                 ClientEvent::Refused(words) => return Err(refused(words)),
@@ -169,14 +176,12 @@ impl Session<'_> {
     fn read_feed(&mut self) -> Result<(), End> {
         // Before the reading, so that what comes meanwhile wakes us again.
         self.growth.mark_unchanged();
-        let traffic = self.connection.traffic().map_err(|error| lost(&error))?;
-        let backlog = Backlog {
-            unwritten: 0,
-            unacknowledged: traffic.outstanding,
-        };
-        let (now, room) = (clock::now(), Room::default());
-        let feed = &self.attempt.feed;
-        let read = feed.read(&mut self.cursor, now, backlog, room, &mut self.items);
+        let now = clock::now();
+        let mut read = self.read_after(now, Connection::recent_traffic)?;
+        if read == Read::Unsure {
+            read = self.read_after(now, Connection::traffic)?;
+        }
+        self.unread = read == Read::Full;
         self.attempt.shared.skipped(self.cursor.skipped());
         match read {
             Read::TooSlow => return Err(Reason::TooSlow.into()),
@@ -185,7 +190,7 @@ impl Session<'_> {
                 self.finishing = true;
                 self.renewing = true;
             }
-            Read::CaughtUp | Read::Full => {}
+            Read::CaughtUp | Read::Full | Read::Unsure => {}
         }
         for SendItem {
             kind,
@@ -232,8 +237,9 @@ impl Session<'_> {
             .handle_timeout(now)
             .map_err(|error| misbehaved(&error))?;
         if self.live && now >= self.look_at {
-            self.look_at = now + LOOK_INTERVAL;
-            let traffic = self.connection.traffic().map_err(|error| lost(&error))?;
+            (self.look_at, self.unread) = (now + LOOK_INTERVAL, true);
+            let traffic = self.connection.traffic(now);
+            let traffic = traffic.map_err(|error| lost(&error))?;
             let event = Event::Traffic {
                 acknowledged: traffic.acknowledged,
                 outstanding: traffic.outstanding,
@@ -243,6 +249,21 @@ impl Session<'_> {
             }
         }
         Ok(())
+    }
+
+    fn read_after(
+        &mut self,
+        now: Instant,
+        look: impl FnOnce(&mut Connection, Instant) -> io::Result<Traffic>,
+    ) -> Result<Read, End> {
+        let traffic = look(&mut self.connection, now).map_err(|error| lost(&error))?;
+        let backlog = Backlog {
+            unwritten: 0,
+            unacknowledged: traffic.outstanding,
+            may_be_less: traffic.is_recalled,
+        };
+        let (feed, room) = (&self.attempt.feed, Room::default());
+        Ok(feed.read(&mut self.cursor, now, backlog, room, &mut self.items))
     }
 
     /// Ends the stream as an encoder does, so that the destination knows that it was meant.
@@ -347,6 +368,7 @@ mod tests {
     use crate::egress::output::Shared;
     use crate::egress::{Destination, Dialler, tls};
     use crate::feed::{Encoder, Feed};
+    use crate::shards::Shards;
 
     #[tokio::test]
     async fn a_destination_that_takes_no_farewell_is_left_in_time() {
@@ -363,6 +385,7 @@ mod tests {
                 Encoder::new(Protocol::Rtmp, None),
                 Duration::ZERO,
                 broadcast::Budget::default(),
+                Shards::here().pick(),
             )),
             dialler: Dialler::new(policy, tls::client_config(None).unwrap()),
             shared: Arc::new(Shared::new(StartPolicy::FirstKeyframe, Box::new(|_| {}))),

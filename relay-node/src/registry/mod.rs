@@ -23,6 +23,7 @@ pub use status::{BroadcastStatus, OutputStatus, Totals};
 
 use crate::control::{Control, LinkState, Refused, Revs};
 use crate::egress::Dialler;
+use crate::shards::Shards;
 use on_air::{Ending, OnAir};
 
 /// The meeting place: publishers come in, snapshots say what is wanted of them, outputs follow.
@@ -49,6 +50,8 @@ pub struct MediaRules {
     pub gather: Duration,
     /// What all broadcasts may hold together.
     pub budget: Budget,
+    /// Where they are sent from.
+    pub shards: Shards,
 }
 
 #[derive(Default)]

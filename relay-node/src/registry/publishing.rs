@@ -89,6 +89,7 @@ impl Registry {
             encoder,
             self.media.gather,
             self.media.budget.clone(),
+            self.media.shards.pick(),
         ));
         let guard = RevisionGuard::new(revision(snapshot));
         let seat = Seat::new(rules(settings), first);

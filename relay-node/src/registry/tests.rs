@@ -9,6 +9,7 @@ use shared::secret::Secret;
 use super::*;
 use crate::egress::tls;
 use crate::feed::Encoder;
+use crate::shards::Shards;
 use crate::static_control;
 
 const KEY: &str = "hunter2";
@@ -41,6 +42,7 @@ stream_key = \"{KEY}\"
             max_bitrate,
             gather: Duration::ZERO,
             budget: Budget::default(),
+            shards: Shards::here(),
         },
     ))
 }

@@ -9,7 +9,7 @@ use rtmp::MessageType;
 
 use crate::lag::Lag;
 use crate::log::Log;
-use running::Running;
+use running::{Behind, Running};
 
 /// How far an output may lag at the keyframe at which it goes on after a skip. More, and it would
 /// soon skip again.
@@ -61,6 +61,9 @@ pub struct Backlog {
     pub unwritten: u64,
     /// Bytes in the kernel that the peer's has not acknowledged.
     pub unacknowledged: u64,
+    /// Whether some of them may have been acknowledged meanwhile. What must not be decided on such
+    /// a number is not: [`Read::Unsure`].
+    pub may_be_less: bool,
 }
 
 /// How much one read may give; its last message may go over the bytes, and the messages with which
@@ -92,6 +95,9 @@ pub enum Read {
     CaughtUp,
     /// The room is full, and there may be more.
     Full,
+    /// The output seems to lag, and the backlog may be less than was said: read again with what it
+    /// is.
+    Unsure,
     /// From here on the stream has another format: end the connection cleanly, and make another.
     FormatChanged,
     /// The output cannot keep up even with audio alone: disconnect it.
@@ -149,11 +155,10 @@ impl Cursor {
         if running.is_past_a_break(log) {
             return Read::FormatChanged;
         }
-        if running
-            .keep_up(log, now, backlog, &mut self.skipped, &mut batch)
-            .is_err()
-        {
-            return Read::TooSlow;
+        match running.keep_up(log, now, backlog, &mut self.skipped, &mut batch) {
+            Ok(()) => {}
+            Err(Behind::Unsure) => return Read::Unsure,
+            Err(Behind::TooSlow) => return Read::TooSlow,
         }
         while let Some(entry) = log.entry(running.next) {
             if log.breaks_within(running.began, entry.seq) {

@@ -173,7 +173,7 @@ proptest! {
                 Step::Read { who, unacknowledged, messages } => {
                     let (cursor, got) = &mut slow[who];
                     let Some(reader) = cursor else { continue };
-                    let backlog = Backlog { unwritten: 0, unacknowledged };
+                    let backlog = Backlog { unacknowledged, ..Backlog::default() };
                     let room = Room { messages, bytes: 64 * 1024 };
                     let mut items = Vec::new();
                     let read = reader.read(&rig.log, rig.now, backlog, room, &mut items);

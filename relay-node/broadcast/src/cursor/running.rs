@@ -48,8 +48,13 @@ pub(super) enum Video {
     },
 }
 
-/// Not even audio can keep up.
-pub(super) struct TooSlow;
+/// Why an output that is behind is not given anything.
+pub(super) enum Behind {
+    /// It may not be.
+    Unsure,
+    /// Not even audio can keep up.
+    TooSlow,
+}
 
 impl Running {
     /// Finds the beginning, and gives what comes before the ordinary reading.
@@ -145,21 +150,24 @@ impl Running {
         backlog: Backlog,
         skipped: &mut Skipped,
         batch: &mut Batch<'_>,
-    ) -> Result<(), TooSlow> {
+    ) -> Result<(), Behind> {
         let from = self.next;
         let lost = from < log.front();
+        let mut lag = log.lag(from, backlog.total());
+        let over = lost || lag.is_over(log.lag_max());
+        if backlog.may_be_less && (over || matches!(self.video, Video::Skip { .. })) {
+            return Err(Behind::Unsure);
+        }
         if lost {
             if let Video::Skip {
                 behind: Some(_), ..
             } = self.video
             {
-                return Err(TooSlow);
+                return Err(Behind::TooSlow);
             }
             self.leap(log, backlog, skipped, batch);
+            lag = log.lag(self.next, backlog.total());
         }
-
-        let lag = log.lag(self.next, backlog.total());
-        let over = lost || lag.is_over(log.lag_max());
         match &mut self.video {
             Video::Pass if over => {
                 skipped.times += 1;
@@ -187,7 +195,7 @@ impl Running {
                 behind: Some(since),
                 ..
             } if now.saturating_duration_since(*since) >= CATCH_UP_MAX => {
-                return Err(TooSlow);
+                return Err(Behind::TooSlow);
             }
             Video::Pass | Video::Await { .. } | Video::Skip { .. } => {}
         }

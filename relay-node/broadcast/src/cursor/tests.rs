@@ -405,12 +405,25 @@ mod lagging {
         let held = |messages: u64| Backlog {
             unwritten: 1_000,
             unacknowledged: (messages - 1) * 1_000,
+            may_be_less: false,
         };
         assert_eq!(cursor.lag(&rig.log, held(200)).media.as_millis(), 199 * 40);
         assert_eq!(cursor.lag(&rig.log, held(200)).bytes, 200_000);
 
         let _ = rig.read_behind(&mut cursor, 201_000);
         assert_eq!(cursor.skipped().times, 0, "8 s exactly");
+        let mut guess = |unacknowledged| {
+            let backlog = Backlog {
+                unacknowledged,
+                may_be_less: true,
+                ..Backlog::default()
+            };
+            let room = Room::default();
+            cursor.read(&rig.log, rig.now, backlog, room, &mut Vec::new())
+        };
+        assert_eq!(guess(201_000), Read::CaughtUp);
+        assert_eq!(guess(201_001), Read::Unsure);
+        assert_eq!(cursor.skipped().times, 0, "nothing is skipped on a guess");
         let _ = rig.read_behind(&mut cursor, 201_001);
         assert_eq!(cursor.skipped().times, 1);
     }
