@@ -9,7 +9,8 @@ use control_core::route::AlertingRoute;
 use control_core::sql::{
     AnyRow, DestinationRow, DestinationValues, MAX_DESTINATIONS, MAX_POLICIES, PolicyRow,
 };
-use control_core::webhook::{LastAttempts, Target};
+use control_core::webhook::{LastAttempts, Target, TestMessage};
+use futures_util::future::join;
 use serde::Serialize;
 use serde_json::json;
 use shared::api::{Destination, Policy};
@@ -31,18 +32,20 @@ pub(crate) async fn serve(
         AlertingRoute::DeleteDestination(id) => delete_destination(caller, id).await,
         AlertingRoute::DeletePolicy(id) => delete_policy(caller, id).await,
         AlertingRoute::Deliveries(id) => {
-            destination_row(caller, id, NotificationsRead).await?;
-            answer::success(Some(deliveries(caller, Target::Destination(id)).await?))
+            let (row, deliveries) = join(
+                destination_row(caller, id, NotificationsRead),
+                deliveries(caller, Target::Destination(id)),
+            )
+            .await;
+            row?;
+            answer::success(Some(deliveries?))
         }
         AlertingRoute::DestinationDetails(id) => {
-            let row = destination_row(caller, id, NotificationsRead).await?;
-            let shown = show_destinations(caller, vec![row]).await?;
-            answer::success(shown.into_iter().next())
+            let mut shown = destinations(caller).await?.into_iter();
+            let found = shown.find(|destination| destination.id == id);
+            answer::success(Some(found.ok_or_else(no_such_destination)?))
         }
-        AlertingRoute::ListDestinations => {
-            let rows = read(caller, &ask(caller, NotificationsRead).destinations()).await?;
-            answer::success(Some(show_destinations(caller, rows).await?))
-        }
+        AlertingRoute::ListDestinations => answer::success(Some(destinations(caller).await?)),
         AlertingRoute::ListPolicies => answer::success(Some(policies(caller).await?)),
         AlertingRoute::PolicyDetails(id) => {
             let mut policies = policies(caller).await?.into_iter();
@@ -50,8 +53,8 @@ pub(crate) async fn serve(
             answer::success(Some(found.ok_or_else(no_such_policy)?))
         }
         AlertingRoute::TestDestination(id) => {
-            destination_row(caller, id, NotificationsWrite).await?;
-            test(caller, Target::Destination(id), no_such_destination).await
+            let row = destination_row(caller, id, NotificationsWrite).await?;
+            test(caller, Target::Destination(id), row.into()).await
         }
         AlertingRoute::UpdateDestination(id) => update_destination(caller, id, request).await,
         AlertingRoute::UpdatePolicy(id) => update_policy(caller, id, request).await,
@@ -80,11 +83,14 @@ async fn create_destination(
         values(caller, id, body)?,
         signing_sealed,
     );
-    let made = change::<AnyRow>(caller, &batch, MAX_DESTINATIONS, no_such_destination).await;
-    made?;
+    let made: DestinationRow =
+        change(caller, &batch, MAX_DESTINATIONS, no_such_destination).await?;
     // It is made whatever becomes of the test: the deliveries show it, and it can be repeated.
-    let tested: Result<(), Failure> =
-        ask_object(caller, "/test-later", &Target::Destination(id)).await;
+    let test = TestMessage {
+        target: Target::Destination(id),
+        receiver: made.into(),
+    };
+    let tested: Result<(), Failure> = ask_object(caller, "/test-later", &test).await;
     drop(tested);
     Ok(id_of(id)?.with_status(201))
 }
@@ -143,13 +149,13 @@ async fn destination_row(
     row.ok_or_else(no_such_destination)
 }
 
-async fn show_destinations(
-    caller: &Caller<'_>,
-    rows: Vec<DestinationRow>,
-) -> Result<Vec<Destination>, Failure> {
-    let attempts: Vec<LastAttempts> = ask_object(caller, "/attempts", &()).await?;
+/// All destinations, with what the account's object knows of each.
+async fn destinations(caller: &Caller<'_>) -> Result<Vec<Destination>, Failure> {
+    let batch = ask(caller, NotificationsRead).destinations();
+    let attempts = ask_object::<Vec<LastAttempts>>(caller, "/attempts", &());
+    let (rows, attempts) = join(read::<DestinationRow>(caller, &batch), attempts).await;
+    let (rows, attempts) = (rows?.into_iter(), attempts?);
     let keyring = settings::keyring(caller.env)?;
-    let rows = rows.into_iter();
     rows.map(|row| shown::destination(row, &attempts, caller.account, &keyring))
         .collect()
 }

@@ -7,6 +7,7 @@ use control_core::keys::Keyring;
 use control_core::sql::Statement;
 use control_core::webhook::{
     self as rules, ATTEMPT_TIMEOUT, AccountEvents, Host, Outgoing, SCHEMA, Sent, Target,
+    TestMessage,
 };
 use futures_util::future::{Either, join_all, select};
 use shared::id::AccountId;
@@ -89,13 +90,13 @@ impl Webhook {
                 object::answer(&())
             }
             "/test" => {
-                let target: Target = object::question(request).await?;
-                object::answer(&office.rules().test(target).await.map_err(trouble)?)
+                let test: TestMessage = object::question(request).await?;
+                object::answer(&office.rules().test(test).await.map_err(trouble)?)
             }
             "/test-later" => {
-                let target: Target = object::question(request).await?;
+                let test: TestMessage = object::question(request).await?;
                 self.state.wait_until(async move {
-                    if let Err(error) = office.rules().test(target).await {
+                    if let Err(error) = office.rules().test(test).await {
                         log::failed("a test message", &trouble(error));
                     }
                 });

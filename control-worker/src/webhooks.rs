@@ -7,9 +7,11 @@ use control_core::permission::Permission;
 use control_core::request::WebhookUpdate;
 use control_core::route::WebhookRoute;
 use control_core::sql::{
-    AnyRow, NotificationAsk, Statement, StreamWebhookRow, notification_change, notification_rows,
+    AnyRow, NotificationAsk, ReceiverRow, Statement, StreamWebhookRow, notification_change,
+    notification_rows,
 };
-use control_core::webhook::Target;
+use control_core::webhook::{Target, TestMessage};
+use futures_util::future::join;
 use serde::de::DeserializeOwned;
 use shared::api::Delivery;
 use worker::{Request, Response};
@@ -26,8 +28,13 @@ pub(crate) async fn serve(
     match route {
         WebhookRoute::Delete => delete(caller).await,
         WebhookRoute::Deliveries => {
-            details_row(caller, Permission::StreamRead).await?;
-            answer::success(Some(deliveries(caller, Target::Stream).await?))
+            let (row, deliveries) = join(
+                details_row(caller, Permission::StreamRead),
+                deliveries(caller, Target::Stream),
+            )
+            .await;
+            row?;
+            answer::success(Some(deliveries?))
         }
         WebhookRoute::Details => {
             let row = details_row(caller, Permission::StreamRead).await?;
@@ -35,8 +42,8 @@ pub(crate) async fn serve(
         }
         WebhookRoute::Put => put(caller, request).await,
         WebhookRoute::Test => {
-            details_row(caller, Permission::StreamWrite).await?;
-            test(caller, Target::Stream, no_webhook).await
+            let row = details_row(caller, Permission::StreamWrite).await?;
+            test(caller, Target::Stream, row.into()).await
         }
     }
 }
@@ -116,7 +123,8 @@ pub(crate) async fn change<T: DeserializeOwned>(
     outcome.map_err(|refusal| refused(refusal, missing))
 }
 
-/// What became of the last notifications to a receiver.
+/// What became of the last notifications to a receiver. To be asked for beside the question whether
+/// the caller may know it.
 pub(crate) async fn deliveries(
     caller: &Caller<'_>,
     target: Target,
@@ -128,10 +136,11 @@ pub(crate) async fn deliveries(
 pub(crate) async fn test(
     caller: &Caller<'_>,
     target: Target,
-    missing: fn() -> Failure,
+    receiver: ReceiverRow,
 ) -> Result<Response, Failure> {
-    let delivery: Option<Delivery> = ask_object(caller, "/test", &target).await?;
-    answer::success(Some(delivery.ok_or_else(missing)?))
+    let test = TestMessage { target, receiver };
+    let delivery: Delivery = ask_object(caller, "/test", &test).await?;
+    answer::success(Some(delivery))
 }
 
 /// Asks the account's object.

@@ -22,10 +22,10 @@ use crate::permission::Permission;
 pub use self::list::{InputList, InputPage};
 pub use self::notification::{
     AnyRow, DestinationRow, DestinationValues, MAX_DESTINATIONS, MAX_POLICIES, NewPolicyValues,
-    NotificationAsk, NotificationRefusal, PolicyChange, PolicyRow, StreamWebhookRow,
+    NotificationAsk, NotificationRefusal, PolicyChange, PolicyRow, ReceiverRow, StreamWebhookRow,
     notification_change, notification_rows,
 };
-pub(crate) use self::notification::{ReceiverRow, destination_receiver, routing, stream_receiver};
+pub(crate) use self::notification::{destination_receiver, routing, stream_receiver};
 pub use self::read::{InputRead, PublishCheck, Wanted, lifecycle, token_by_hash};
 pub use self::rows::{CountsRow, InputRow, LifecycleRow, ListedRow, OutputRow};
 pub(crate) use self::rows::{

@@ -3,7 +3,7 @@
 //! As everywhere, `?1` is who asks and `?2` the account. The first statement of a change answers a
 //! row exactly when it was made, the second says why not.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use shared::id::{AccountId, DestinationId, PolicyId};
 use shared::time::Timestamp;
 
@@ -500,9 +500,29 @@ pub(crate) fn destination_receiver(account: AccountId, id: DestinationId) -> Sta
 }
 
 /// What is needed to send.
-#[derive(Debug, Deserialize)]
-pub(crate) struct ReceiverRow {
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct ReceiverRow {
     pub(crate) url: String,
     pub(crate) secret_sealed: Option<String>,
     pub(crate) signing_sealed: String,
+}
+
+impl From<DestinationRow> for ReceiverRow {
+    fn from(row: DestinationRow) -> Self {
+        Self {
+            url: row.url,
+            secret_sealed: row.secret_sealed,
+            signing_sealed: row.signing_sealed,
+        }
+    }
+}
+
+impl From<StreamWebhookRow> for ReceiverRow {
+    fn from(row: StreamWebhookRow) -> Self {
+        Self {
+            url: row.url,
+            secret_sealed: None,
+            signing_sealed: row.secret_sealed,
+        }
+    }
 }

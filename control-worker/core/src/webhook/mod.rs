@@ -32,7 +32,7 @@ use self::routing::Routing;
 pub use self::routing::{EVERY_OUTPUT_EVENT, is_event_type};
 pub use self::store::{LastAttempts, SCHEMA};
 pub use self::url::{InvalidReceiverUrl, ReceiverPolicy};
-use crate::keys::{Keyring, Place};
+use crate::keys::{Keyring, Place, Unsealable};
 use crate::sql::{self, AnyRow, ReceiverRow, Results, RowError, Statement};
 use crate::trouble::Trouble;
 
@@ -45,6 +45,16 @@ pub struct AccountEvents {
     pub account: AccountId,
     /// What happened.
     pub events: Vec<ApiEvent>,
+}
+
+/// A test message for a receiver (`POST /test`). Who asks for it has just read or written where it
+/// goes, so that the object need not read it again.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct TestMessage {
+    /// The receiver.
+    pub target: Target,
+    /// How the database has it.
+    pub receiver: ReceiverRow,
 }
 
 /// What the object must be able to do. Each effect is complete when it returns.
@@ -179,28 +189,25 @@ impl<H: Host> Webhook<'_, H> {
         self.rest().await
     }
 
-    /// Sends a test message to a receiver, beside its queue, once. Returns what became of it; none
-    /// where there is no such receiver.
+    /// Sends a test message to a receiver, beside its queue, once. Returns what became of it.
     ///
     /// # Errors
     ///
     /// Where it may have been sent or not; if it was begun, the alarm sends it.
-    pub async fn test(&self, target: Target) -> Result<Option<Delivery>, Trouble<H::Error>> {
-        let Some(receiver) = self.receiver(target).await? else {
-            return Ok(None);
-        };
+    pub async fn test(&self, test: TestMessage) -> Result<Delivery, Trouble<H::Error>> {
+        let TestMessage { target, receiver } = test;
+        let receiver = self.open(target, receiver)?;
         let now = self.host.now();
         self.arm(Some(after(now, LEASE))).await?;
         let results = self.store(&store::begin_test(target, now))?;
-        let Some(begun) = results.first::<store::DueRow>(1)? else {
-            return Ok(None);
-        };
+        let begun: store::DueRow = results.first(1)?.ok_or(RowError { statement: 1 })?;
         let outgoing = receiver.notification(&begun, now)?;
         let sent = self.host.send(&outgoing).await;
         self.record(target, begun.number, sent, true)?;
         self.rest().await?;
         let delivery = self.store(&[store::delivery(begun.number)])?;
-        Ok(delivery.first::<store::DeliveryRow>(0)?.map(Delivery::from))
+        let row: store::DeliveryRow = delivery.first(0)?.ok_or(RowError { statement: 0 })?;
+        Ok(row.into())
     }
 
     /// The last deliveries to a receiver, newest first, and all that wait.
@@ -264,18 +271,18 @@ impl<H: Host> Webhook<'_, H> {
     }
 
     async fn receiver(&self, target: Target) -> Result<Option<Receiver>, Trouble<H::Error>> {
-        let (read, place) = match target {
-            Target::Destination(id) => (
-                sql::destination_receiver(self.account, id),
-                Place::destination_signing(self.account, id),
-            ),
-            Target::Stream => (
-                sql::stream_receiver(self.account),
-                Place::webhook_secret(self.account),
-            ),
+        let read = match target {
+            Target::Destination(id) => sql::destination_receiver(self.account, id),
+            Target::Stream => sql::stream_receiver(self.account),
         };
-        let Some(row) = self.read(&[read]).await?.first::<ReceiverRow>(0)? else {
-            return Ok(None);
+        let row: Option<ReceiverRow> = self.read(&[read]).await?.first(0)?;
+        Ok(row.map(|row| self.open(target, row)).transpose()?)
+    }
+
+    fn open(&self, target: Target, row: ReceiverRow) -> Result<Receiver, Unsealable> {
+        let place = match target {
+            Target::Destination(id) => Place::destination_signing(self.account, id),
+            Target::Stream => Place::webhook_secret(self.account),
         };
         let auth = match (target, row.secret_sealed) {
             (Target::Destination(id), Some(sealed)) => {
@@ -284,11 +291,11 @@ impl<H: Host> Webhook<'_, H> {
             }
             _ => None,
         };
-        Ok(Some(Receiver {
+        Ok(Receiver {
             url: row.url,
             auth,
             signing: self.keyring.open(&place, &row.signing_sealed)?,
-        }))
+        })
     }
 
     fn store(&self, batch: &[Statement]) -> Result<H::Stored, Trouble<H::Error>> {
