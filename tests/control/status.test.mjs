@@ -148,11 +148,18 @@ test("a broadcast from its beginning to its end", async () => {
   const changed = await control.api("PUT", path, { body: { meta: { name: "other" } } });
   assert.equal(changed.json.result.status.current.state, "connected");
   assert.equal(changed.json.result.configuration, "pending");
-  const { rev } = await onAir.link.snapshot(input.uid, onAir.rev + 1);
+  // Of outputs, only the one that changed.
+  const of = (outputs) => outputs.map(({ configuration }) => configuration);
+  assert.deepEqual(of(await onAir.readOutputs()), ["applied", "applied"]);
+  const switched = await control.api("PUT", `${path}/outputs/${second.uid}`, { body: { enabled: true } });
+  assert.equal(switched.json.result.configuration, "pending");
+  assert.deepEqual(of(await onAir.readOutputs()), ["applied", "pending"]);
+  const { rev } = await onAir.link.snapshot(input.uid, onAir.rev + 2);
   onAir.link.applied(input.uid, rev, { unsupported: [onAir.outputs[0].uid] });
   await eventually("the output has failed", async () => {
     return (await onAir.readOutputs())[0].status.reason === "unsupported";
   });
+  assert.deepEqual(of(await onAir.readOutputs()), ["applied", "applied"]);
 
   await onAir.happens({ what: "away", reason: "lost" });
   await onAir.becomes("reconnecting");

@@ -156,8 +156,8 @@ pub fn output(
             .map_err(|_| Failure::internal())?,
         enabled: row.enabled,
         meta: meta(row.meta)?,
-        status: view.output(row.uid, row.enabled),
-        configuration: view.configuration,
+        status: view.output(row.uid, row.enabled, row.rev),
+        configuration: view.output_configuration(row.rev),
     })
 }
 

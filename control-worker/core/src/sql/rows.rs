@@ -162,6 +162,9 @@ pub struct OutputRow {
     /// Rises when somebody asks to try again now.
     #[serde(deserialize_with = "unsigned")]
     pub retry: u64,
+    /// The change of the live input that last touched it.
+    #[serde(deserialize_with = "unsigned")]
+    pub rev: u64,
     /// When it was created.
     #[serde(with = "micros")]
     pub created: Timestamp,

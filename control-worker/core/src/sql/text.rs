@@ -55,7 +55,7 @@ pub(crate) const LIFECYCLE: &str = "SELECT state FROM live_inputs WHERE uid = ?1
 
 /// `?1` input.
 pub(crate) const OUTPUTS: &str =
-    "SELECT uid, url, key_sealed, enabled, meta, retry, created, modified
+    "SELECT uid, url, key_sealed, enabled, meta, retry, rev, created, modified
     FROM outputs WHERE input_uid = ?1 ORDER BY position";
 
 /// What goes on, for lists. `?1` input, `?2` state, `?3` since, `?4` outputs that are up.
@@ -113,8 +113,8 @@ pub(crate) const DELETE_INPUT: &str = concat!(
 /// `?5` uid, `?6` url, `?7` key_sealed, `?8` enabled, `?9` now, `?10` limit, `?11` meta,
 /// `?12` idempotency key or NULL.
 pub(crate) const CREATE_OUTPUT: &str = concat!(
-    "INSERT INTO outputs (uid, input_uid, url, key_sealed, enabled, meta, created, modified)
-    SELECT ?5, ?3, ?6, ?7, ?8, ?11, ?9, ?9
+    "INSERT INTO outputs (uid, input_uid, url, key_sealed, enabled, meta, rev, created, modified)
+    SELECT ?5, ?3, ?6, ?7, ?8, ?11, ?4, ?9, ?9
     WHERE ",
     api_token_is_good!(),
     " AND ",
@@ -128,7 +128,7 @@ pub(crate) const CREATE_OUTPUT: &str = concat!(
 /// `?10` meta.
 pub(crate) const UPDATE_OUTPUT: &str = concat!(
     "UPDATE outputs SET enabled = coalesce(?6, enabled), url = coalesce(?8, url),
-        key_sealed = coalesce(?9, key_sealed), meta = coalesce(?10, meta), modified = ?7
+        key_sealed = coalesce(?9, key_sealed), meta = coalesce(?10, meta), rev = ?4, modified = ?7
     WHERE uid = ?5 AND input_uid = ?3 AND ",
     input_is_older!(),
     " AND ",
@@ -138,7 +138,7 @@ pub(crate) const UPDATE_OUTPUT: &str = concat!(
 
 /// `?5` output. The `rev` serves as a number that rises with each.
 pub(crate) const RETRY_OUTPUT: &str = concat!(
-    "UPDATE outputs SET retry = ?4 WHERE uid = ?5 AND input_uid = ?3 AND ",
+    "UPDATE outputs SET retry = ?4, rev = ?4 WHERE uid = ?5 AND input_uid = ?3 AND ",
     input_is_older!(),
     " AND ",
     api_token_is_good!(),

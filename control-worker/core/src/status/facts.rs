@@ -74,6 +74,19 @@ pub(super) struct Holder {
 pub(super) struct Acknowledged {
     pub(super) rev: u64,
     pub(super) unknown_wish: bool,
+    /// The one before that was carried out, if any was.
+    #[serde(default)]
+    pub(super) before: Option<u64>,
+}
+
+impl Acknowledged {
+    /// The newest `rev` that is carried out, if any is.
+    pub(super) fn done(&self) -> Option<u64> {
+        match self.unknown_wish {
+            true => self.before,
+            false => Some(self.rev),
+        }
+    }
 }
 
 /// What is stored of an output.

@@ -119,9 +119,18 @@ impl StatusBook {
         }
         // That it was acknowledged is said by a report too, which says nothing more.
         let is_same = known.is_some_and(|known| known.rev == rev);
-        let unknown_wish = unknown_wish || (is_same && known.is_some_and(|it| it.unknown_wish));
-        self.facts.applied = Some(Acknowledged { rev, unknown_wish });
-        if unknown_wish && !is_same {
+        let was_unknown = is_same && known.is_some_and(|it| it.unknown_wish);
+        let unknown_wish = unknown_wish || was_unknown;
+        let before = known.and_then(|known| match is_same {
+            true => known.before,
+            false => known.done(),
+        });
+        self.facts.applied = Some(Acknowledged {
+            rev,
+            unknown_wish,
+            before,
+        });
+        if unknown_wish && !was_unknown {
             self.facts.last_error = Some(InputError {
                 code: words::NODE_OUTDATED.to_owned(),
                 message: "The relay node does not know what is configured, and goes on as before: \

@@ -11,6 +11,7 @@ use shared::link::OutputState;
 use shared::time::Timestamp;
 
 use super::book::StatusBook;
+use super::facts::Acknowledged;
 use super::words;
 use crate::node_link::Sight;
 
@@ -19,8 +20,11 @@ use crate::node_link::Sight;
 pub struct View {
     /// The input's status; none before the first encoder.
     pub input: Option<InputStatus>,
-    /// Whether what was configured is what is done.
+    /// Whether what was configured is what is done, all of it.
     pub configuration: Configuration,
+    /// The newest `rev` that the node which has the input on air has carried out.
+    #[serde(default)]
+    pub applied: Option<u64>,
     /// Whether a node has the input on air.
     pub on_air: bool,
     /// Whether nobody knows: the node, or the object, is silent.
@@ -35,6 +39,7 @@ impl View {
         Self {
             input: None,
             configuration: Configuration::Applied,
+            applied: None,
             on_air: false,
             silent: false,
             outputs: BTreeMap::new(),
@@ -69,10 +74,21 @@ impl View {
         }
     }
 
-    /// The status of an output, which may be newer than all that the node has said.
-    pub fn output(&self, output: OutputUid, enabled: bool) -> OutputStatus {
+    /// Whether an output is what was configured, where `rev` is the change that last touched it.
+    pub fn output_configuration(&self, rev: u64) -> Configuration {
+        match self.configuration {
+            Configuration::Pending if self.applied.is_some_and(|applied| applied >= rev) => {
+                Configuration::Applied
+            }
+            all => all,
+        }
+    }
+
+    /// The status of an output, which may be newer than all that the node has said. `rev` is the
+    /// change that last touched it.
+    pub fn output(&self, output: OutputUid, enabled: bool, rev: u64) -> OutputStatus {
         let told = self.outputs.get(&output);
-        let is_pending = self.on_air && self.configuration == Configuration::Pending;
+        let is_pending = self.on_air && self.output_configuration(rev) == Configuration::Pending;
         match told {
             // Until the node has switched it, it does what it did.
             Some(told) if is_pending => told.clone(),
@@ -88,8 +104,8 @@ impl StatusBook {
     /// What there is to say, where the newest snapshot is `rev`, and a node has the input on air
     /// or not.
     pub fn view(&self, rev: u64, on_air: bool) -> View {
-        let acknowledged = self.facts.applied.as_ref();
-        let is_applied = acknowledged.is_some_and(|it| it.rev >= rev && !it.unknown_wish);
+        let applied = self.facts.applied.as_ref().and_then(Acknowledged::done);
+        let is_applied = applied.is_some_and(|applied| applied >= rev);
         View {
             input: self.current().map(|current| InputStatus {
                 current,
@@ -99,6 +115,7 @@ impl StatusBook {
                 true => Configuration::Pending,
                 false => Configuration::Applied,
             },
+            applied,
             on_air,
             silent: self.is_silent(),
             outputs: self
@@ -135,6 +152,7 @@ pub fn unavailable(now: Timestamp) -> View {
             history: Vec::new(),
         }),
         configuration: Configuration::Pending,
+        applied: None,
         on_air: false,
         silent: true,
         outputs: BTreeMap::new(),

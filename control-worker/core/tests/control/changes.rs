@@ -6,7 +6,7 @@ use control_core::destination::DestinationPolicy;
 use control_core::keys::Place;
 use control_core::permission::{Permission, Permissions};
 use control_core::request::{NewInput, OutputUpdate, SettingsUpdate};
-use control_core::sql::{InputRead, PublishCheck, Results, Wanted, token_by_hash};
+use control_core::sql::{InputRead, OutputRow, PublishCheck, Results, Wanted, token_by_hash};
 use shared::id::AccountId;
 use shared::link::{InputSettings, OnFormatChange, OnStop, Takeover};
 use shared::secret::Secret;
@@ -389,8 +389,15 @@ fn an_output_is_changed_in_place() {
     assert_eq!(row.created, before.outputs[0].created);
     // What is absent stays.
     let same = changed(database.change(5, &request(1, update(b"{}"))));
-    assert_eq!(same.outputs, after.outputs);
-    let cleared = changed(database.change(6, &request(1, update(br#"{"meta": null}"#))));
+    let touched = OutputRow {
+        rev: 5,
+        ..row.clone()
+    };
+    assert_eq!(same.outputs, [touched]);
+    let untouched = changed(database.change(6, &create_output(1, 2)));
+    let revs: Vec<_> = untouched.outputs.iter().map(|row| row.rev).collect();
+    assert_eq!(revs, [5, 6]);
+    let cleared = changed(database.change(7, &request(1, update(br#"{"meta": null}"#))));
     assert_eq!(cleared.outputs[0].meta, "{}");
     assert_eq!(cleared.outputs[0].key_sealed, row.key_sealed);
 }

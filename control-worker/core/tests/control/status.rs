@@ -14,6 +14,9 @@ use shared::time::Timestamp;
 use crate::database::{create_output, delete_input, delete_output, input, output};
 use crate::live_input::{Fails, World, at, now};
 
+/// The change that makes the output of a world: its input's second.
+const MADE: u64 = 2;
+
 /// News of an owner, as its node's object numbers them.
 struct Teller<'a> {
     world: &'a World,
@@ -109,7 +112,7 @@ fn stands(world: &World) -> (InputState, String) {
 }
 
 fn output_is(world: &World, n: u8) -> OutputState {
-    view(world).output(output(n), true).state
+    view(world).output(output(n), true, MADE).state
 }
 
 fn later(world: &World, seconds: u64) {
@@ -147,7 +150,7 @@ fn a_broadcast_is_told_from_its_beginning_to_its_end() {
     assert_eq!(current.base.ingest_protocol, Some(Protocol::Rtmps));
     assert_eq!(current.encoder.as_deref(), Some("obs 31"));
     assert_eq!(current.connected_since, Some(began));
-    let live = view(&world).output(output(1), true);
+    let live = view(&world).output(output(1), true, MADE);
     assert_eq!(
         (live.state, live.since),
         (OutputState::Live, Some(world.now.get()))
@@ -233,7 +236,7 @@ fn an_output_says_why_and_what_comes_next() {
         attempts: 3,
         ..backoff
     }));
-    let status = view(&world).output(output(1), true);
+    let status = view(&world).output(output(1), true, MADE);
     assert_eq!(status.state, OutputState::Backoff);
     assert_eq!(status.reason.as_deref(), Some("connect_refused"));
     assert_eq!(status.message.as_deref(), Some("NetStream.Publish.BadName"));
@@ -397,12 +400,12 @@ fn silence_is_never_a_stale_live() {
     later(&world, 8);
     teller.news(News::Silent { since: heard });
     assert_eq!(stands(&world), (InputState::Unknown, "node_silent".into()));
-    let status = view(&world).output(output(1), true);
+    let status = view(&world).output(output(1), true, MADE);
     assert_eq!(status.state, OutputState::Unknown);
     assert_eq!(status.since, Some(world.now.get()));
     assert_eq!(output_is(&world, 2), OutputState::Unknown);
     assert_eq!(
-        view(&world).output(output(2), false).state,
+        view(&world).output(output(2), false, MADE).state,
         OutputState::Disabled
     );
     let before = &view(&world).input.unwrap().history[0];
@@ -520,47 +523,59 @@ fn what_is_configured_is_pending_until_it_is_acknowledged() {
     assert_eq!(view(&world).configuration, Configuration::Applied);
     let mut teller = Teller::on_air(&world, at("a", 1));
     let is = |world: &World| view(world).configuration;
+    let of = |world: &World, rev| view(world).output_configuration(rev);
     assert_eq!(is(&world), Configuration::Pending);
+    assert_eq!(of(&world, MADE), Configuration::Pending);
     let applied = |rev, unknown_wish| News::Applied {
         rev,
         unsupported: Some(Vec::new()),
         unknown_wish,
     };
-    let rev = world.held_by(&teller.owner).rev;
-    teller.news(applied(rev, false));
+    let first = world.held_by(&teller.owner).rev;
+    teller.news(applied(first, false));
     assert_eq!(is(&world), Configuration::Applied);
+    assert_eq!(of(&world, MADE), Configuration::Applied);
     teller.happens(connected(false));
     teller.happens(self::is(1, OutputState::Live));
     world.change(&create_output(1, 2)).unwrap();
-    teller.news(applied(rev, false));
+    teller.news(applied(first, false));
     assert_eq!(is(&world), Configuration::Pending);
+    let newest = world.held_by(&teller.owner).rev;
+    assert_eq!(of(&world, newest), Configuration::Pending, "the new output");
+    assert_eq!(of(&world, first), Configuration::Applied, "up to the edge");
+    assert_eq!(of(&world, first + 1), Configuration::Pending);
+    assert_eq!(of(&world, MADE), Configuration::Applied, "untouched");
     // Until it is switched off, it sends.
-    assert_eq!(
-        view(&world).output(output(1), false).state,
-        OutputState::Live
-    );
-    // A node that does not know what it is asked goes on as before.
-    let rev = world.held_by(&teller.owner).rev;
-    teller.news(applied(rev, true));
+    let switched_off = |world: &World, rev| view(world).output(output(1), false, rev).state;
+    assert_eq!(switched_off(&world, newest), OutputState::Live);
+    assert_eq!(switched_off(&world, MADE), OutputState::Disabled);
+    // A node that does not know what it is asked goes on as before, whatever it says first.
     let report = News::Applied {
-        rev,
+        rev: newest,
         unsupported: None,
         unknown_wish: false,
     };
+    teller.news(report.clone());
+    teller.news(applied(newest, true));
     teller.news(report);
     assert_eq!(is(&world), Configuration::Pending);
+    assert_eq!(of(&world, newest), Configuration::Pending);
+    assert_eq!(of(&world, first), Configuration::Applied);
     let error = view(&world).input.unwrap().current.last_error.unwrap();
     assert_eq!(error.code, "node_outdated");
     world.change(&create_output(1, 3)).unwrap();
     teller.news(applied(world.held_by(&teller.owner).rev, false));
     assert_eq!(is(&world), Configuration::Applied);
-    assert_eq!(
-        view(&world).output(output(1), false).state,
-        OutputState::Disabled
-    );
+    assert_eq!(switched_off(&world, newest), OutputState::Disabled);
     teller.happens(ended(Departure::Goodbye));
     world.change(&create_output(1, 4)).unwrap();
     assert_eq!(is(&world), Configuration::Applied, "off air nothing waits");
+    assert_eq!(of(&world, u64::MAX), Configuration::Applied);
+    let nobody_knows = unavailable(world.now.get());
+    assert_eq!(
+        nobody_knows.output_configuration(MADE),
+        Configuration::Pending
+    );
 }
 
 #[test]
@@ -575,7 +590,7 @@ fn an_output_that_the_node_cannot_serve_has_failed() {
     };
     teller.news(applied(9, &[1]));
     teller.news(applied(9, &[1]));
-    let status = view(&world).output(output(1), true);
+    let status = view(&world).output(output(1), true, MADE);
     assert_eq!(status.state, OutputState::Failed);
     assert_eq!(status.reason.as_deref(), Some("unsupported"));
     teller.news(applied(8, &[]));
@@ -791,11 +806,11 @@ fn figures_are_added_to_what_is_known() {
     assert_eq!(current.video.as_ref().unwrap().frame_rate, Some(29.97));
     assert_eq!(current.audio.as_ref().unwrap().sample_rate, Some(48000));
     assert_eq!(current.warnings[0].code, "keyframes_rare");
-    let status = view.output(output(1), true);
+    let status = view.output(output(1), true, MADE);
     assert_eq!((status.bytes, status.bitrate), (Some(8), Some(2400)));
     assert_eq!((status.skipped_ms, status.reconnects), (Some(3), 1));
     assert_eq!(
-        view.output(output(2), true).bytes,
+        view.output(output(2), true, MADE).bytes,
         None,
         "nothing is known of it"
     );
@@ -814,8 +829,14 @@ fn a_status_that_cannot_be_had_is_unknown() {
     let current = view.input.as_ref().unwrap().current.clone();
     assert_eq!(current.base.state, InputState::Unknown);
     assert_eq!(current.base.reason, "status_unavailable");
-    assert_eq!(view.output(output(1), true).state, OutputState::Unknown);
-    assert_eq!(view.output(output(1), false).state, OutputState::Disabled);
+    assert_eq!(
+        view.output(output(1), true, MADE).state,
+        OutputState::Unknown
+    );
+    assert_eq!(
+        view.output(output(1), false, MADE).state,
+        OutputState::Disabled
+    );
 }
 
 #[test]
