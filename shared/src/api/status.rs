@@ -62,7 +62,7 @@ pub struct CurrentStatus {
 }
 
 /// The video that comes in.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Video {
     /// `h264`, `hevc`, `av1`, `vp9`, …
@@ -90,7 +90,7 @@ impl From<VideoFigures> for Video {
 }
 
 /// The audio that comes in.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Audio {
     /// `aac`, `opus`, `mp3`, …

@@ -1,7 +1,8 @@
 //! What happens, and what the book makes of it: how the input and its outputs stand, and events.
 
 use shared::api::{
-    ApiEvent, EventId, EventKind, InputError, InputState, OutputInEvent, PastStatus,
+    ApiEvent, Audio, CurrentStatus, EventId, EventKind, InputError, InputState, OutputInEvent,
+    PastStatus, Video,
 };
 use shared::id::OutputUid;
 use shared::limits::MAX_STATUS_HISTORY;
@@ -47,7 +48,17 @@ impl StatusBook {
                     at,
                 };
                 self.facts.last_error = Some(error.clone());
-                let status = self.current();
+                let status = self.current().map(|status| CurrentStatus {
+                    video: named(&fault.video_codec).map(|codec| Video {
+                        codec,
+                        ..Video::default()
+                    }),
+                    audio: named(&fault.audio_codec).map(|codec| Audio {
+                        codec,
+                        ..Audio::default()
+                    }),
+                    ..status
+                });
                 self.say(EventKind::Errored, at, |event| {
                     event.status = status;
                     event.error = Some(error);
@@ -281,4 +292,9 @@ impl StatusBook {
         more(&mut event);
         self.happened.push(event);
     }
+}
+
+/// A codec, unless the node knew none.
+fn named(codec: &str) -> Option<String> {
+    (!codec.is_empty()).then(|| codec.to_owned())
 }

@@ -257,6 +257,10 @@ fn a_fault_is_remembered() {
     let events = world.events.borrow();
     assert_eq!(events[1].kind, EventKind::Errored);
     assert_eq!(events[1].error, Some(error));
+    let status = events[1].status.as_ref().unwrap();
+    let codec = status.video.as_ref().map(|video| video.codec.as_str());
+    assert_eq!(codec, Some("h264"), "as the node knew it");
+    assert_eq!(status.audio, None, "no codec, no audio");
 }
 
 #[test]

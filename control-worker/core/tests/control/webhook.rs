@@ -376,6 +376,11 @@ fn a_notification_is_cloudflares() {
     let mut errored = of(2, "live_input.errored");
     errored["error"] =
         json!({"code": "keyframes_too_rare", "message": "Too long.", "at": errored["at"]});
+    errored["status"] = json!({
+        "state": "connected", "reason": "connected", "ingestProtocol": "rtmps",
+        "statusEnteredAt": errored["at"], "statusLastSeen": errored["at"],
+        "video": {"codec": "h264"}, "warnings": [],
+    });
     let mut output = of(3, "live_input.output.live");
     output["output"] = json!({"uid": output_uid(), "status": status_of_output()});
     let events = [
@@ -402,13 +407,13 @@ fn a_notification_is_cloudflares() {
             }),
             json!({
                 "name": "policy 7",
-                "text": format!("Notification type: Stream Live Input\nInput ID: {uid}\nEvent type: live_input.errored\nUpdated at: {at}\nError Code: ERR_GOP_OUT_OF_RANGE\nError Message: Too long.\nVideo Codec: \nAudio Codec: "),
+                "text": format!("Notification type: Stream Live Input\nInput ID: {uid}\nEvent type: live_input.errored\nUpdated at: {at}\nError Code: ERR_GOP_OUT_OF_RANGE\nError Message: Too long.\nVideo Codec: h264\nAudio Codec: "),
                 "data": {
                     "notification_name": "Stream Live Input", "input_id": uid,
                     "event_type": "live_input.errored", "updated_at": at,
                     "live_input_errored": {
                         "error": {"code": "ERR_GOP_OUT_OF_RANGE", "message": "Too long."},
-                        "video_codec": "", "audio_codec": "",
+                        "video_codec": "h264", "audio_codec": "",
                     },
                 },
                 "ts": 1_768_304_621,
