@@ -14,9 +14,9 @@ use shared::id::AccountId;
 use shared::time::Timestamp;
 use worker::wasm_bindgen::JsValue;
 use worker::{
-    DurableObject, Env, Error, Fetch, Method, Request, RequestInit, RequestRedirect, Response,
-    Result, Socket, SqlStorage, State, Storage, WebSocket, WebSocketIncomingMessage,
-    durable_object,
+    AbortController, DurableObject, Env, Error, Fetch, Method, Request, RequestInit,
+    RequestRedirect, Response, Result, Socket, SqlStorage, State, Storage, WebSocket,
+    WebSocketIncomingMessage, durable_object,
 };
 
 use crate::d1::{self, BatchResults};
@@ -199,14 +199,20 @@ impl Host for ObjectHost {
         let Ok(request) = to_request(outgoing) else {
             return Sent::Unreachable;
         };
-        // An attempt that is given up is left to itself: to a signal that would end it, a `fetch` of
-        // this runtime from Wasm answers nothing any more.
-        let answer = std::pin::pin!(async { Fetch::Request(request).send().await });
+        let controller = AbortController::default();
+        let signal = controller.signal();
+        let fetch = Fetch::Request(request);
+        let answer = std::pin::pin!(fetch.send_with_signal(&signal));
         match select(answer, Delay::from(ATTEMPT_TIMEOUT)).await {
             Either::Left((Ok(response), _)) => Sent::Answered(response.status_code()),
             // The error may hold the URL, which may hold a secret: it is not looked at.
             Either::Left((Err(_), _)) => Sent::Unreachable,
-            Either::Right(_) => Sent::TimedOut,
+            Either::Right(((), answer)) => {
+                controller.abort();
+                // Over at once, and the connection with it.
+                drop(answer.await);
+                Sent::TimedOut
+            }
         }
     }
 

@@ -36,6 +36,26 @@ export function workerOptions(name, keyring) {
   };
 }
 
+/**
+ * Puts a script of this folder between the runtime and the Worker: its default export serves, and its
+ * `object` makes the class of each Durable Object by name.
+ */
+export function wrap(worker, script) {
+  const objects = Object.values(worker.durableObjects).map(({ className }) => className);
+  const exported = objects.map((name) => `export const ${name} = object("${name}");`);
+  const main = `import Worker, { object } from "./wrapper.js";\nexport default Worker;\n`;
+  const build = `${ROOT}/control-worker/build`;
+  worker.modules = [
+    { type: "ESModule", path: `${build}/main.js`, contents: main + exported.join("\n") },
+    {
+      type: "ESModule",
+      path: `${build}/wrapper.js`,
+      contents: readFileSync(new URL(script, import.meta.url), "utf8"),
+    },
+    ...worker.modules,
+  ];
+}
+
 export function module(type, path) {
   return { type, path: `${ROOT}/${path}` };
 }

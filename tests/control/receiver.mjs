@@ -11,6 +11,9 @@ export class Receiver {
   /** What arrived: headers, body and when. */
   arrived = [];
 
+  /** How many of those who asked went away without an answer. */
+  left = 0;
+
   /** Answers 200, unless told otherwise: `answer` is given the request's number and its response. */
   static async start(answer = (_, response) => response.end()) {
     const receiver = new Receiver();
@@ -19,6 +22,7 @@ export class Receiver {
       let body = "";
       for await (const chunk of request.setEncoding("utf8")) body += chunk;
       const { method, url, headers } = request;
+      response.once("close", () => (receiver.left += response.writableFinished ? 0 : 1));
       receiver.arrived.push({ method, url, headers, body, at: performance.now() });
       receiver.answer(receiver.arrived.length, response);
     });

@@ -5,7 +5,7 @@ import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
-import { migrated, ROOT, signUp, workerOptions } from "./plain.mjs";
+import { migrated, ROOT, signUp, workerOptions, wrap } from "./plain.mjs";
 import { hashed, hexId, PERMISSIONS } from "./support.mjs";
 
 const END_POINTS = JSON.parse(
@@ -49,19 +49,7 @@ let miniflare, url;
 before(async () => {
   const worker = workerOptions("worker", `1:${randomBytes(32).toString("hex")}`);
   worker.bindings.BOOTSTRAP_TOKEN = bootstrap;
-  const objects = Object.values(worker.durableObjects).map(({ className }) => className);
-  const exported = objects.map((name) => `export const ${name} = object("${name}");`);
-  const main = `import Worker, { object } from "./counted.js";\nexport default Worker;\n`;
-  const build = `${ROOT}/control-worker/build`;
-  worker.modules = [
-    { type: "ESModule", path: `${build}/main.js`, contents: main + exported.join("\n") },
-    {
-      type: "ESModule",
-      path: `${build}/counted.js`,
-      contents: readFileSync(new URL("counted.mjs", import.meta.url), "utf8"),
-    },
-    ...worker.modules,
-  ];
+  wrap(worker, "counted.mjs");
   miniflare = new Miniflare(convertV4MiniflareOptions({ workers: [worker] }));
   await miniflare.ready;
   const all = Object.values(PERMISSIONS).reduce((sum, bit) => sum + bit, 0);
