@@ -20,6 +20,7 @@ mod log;
 mod object;
 mod object_sql;
 mod outputs;
+mod page;
 mod pulse;
 mod random;
 mod rate;
@@ -37,6 +38,7 @@ mod webhooks;
 use control_core::auth::TokenId;
 use control_core::failure::Failure;
 use control_core::openapi;
+use control_core::page as page_paths;
 use control_core::rate::Allowance;
 use control_core::ray::Ray;
 use control_core::route::{Access, AccountsRoute, Route};
@@ -50,7 +52,7 @@ pub use live_input::LiveInput;
 pub use relay_node::RelayNode;
 pub use webhook::Webhook;
 
-/// Answers a request of an API client or of a relay node.
+/// Answers a request of an API client, of a relay node, or for the dashboard.
 #[event(fetch)]
 async fn fetch(request: Request, env: Env, context: Context) -> Result<Response> {
     let ray = scope::of_client(request.headers())?;
@@ -58,6 +60,12 @@ async fn fetch(request: Request, env: Env, context: Context) -> Result<Response>
 }
 
 async fn answer(mut request: Request, env: &Env, context: &Context, ray: &Ray) -> Result<Response> {
+    if page_paths::is_asked(&request.inner().method(), &request.path()) {
+        return match page::serve(env).await {
+            Ok(page) => Ok(page),
+            Err(failure) => answer::failure(failure),
+        };
+    }
     let origins = settings::origins(env);
     let origin = request.headers().get("origin")?;
     let mut headers = origins.headers(origin.as_deref());

@@ -66,7 +66,7 @@ test("a relay node is not limited", async () => {
 test("the runtime's limiter counts where it is bound", async () => {
   const folder = mkdtempSync(join(tmpdir(), "stream-connect-limiter-"));
   const text = readFileSync(join(ROOT, "wrangler.toml"), "utf8")
-    .replaceAll(/"control-worker\//g, `"${ROOT}control-worker/`)
+    .replaceAll(/"(control-worker|dashboard)\//g, `"${ROOT}$1/`)
     .replaceAll(/^# (?=\[\[ratelimits|name = "RATE|namespace_id|simple = )/gm, "")
     .replace("limit = 240", `limit = ${LIMIT}`);
   assert.match(text, /^\[\[ratelimits\]\]$/m);

@@ -12,7 +12,7 @@ import { eventually } from "./support.mjs";
 const GRACE_MS = 8000;
 
 /** A process, and what it has said. */
-class Running {
+export class Running {
   log = "";
 
   constructor(program, args, env = {}) {

@@ -3,6 +3,7 @@
 mod account;
 mod bench;
 mod build;
+mod dashboard;
 mod dev;
 mod place;
 mod process;
@@ -38,7 +39,7 @@ enum Command {
     Test(test::Arguments),
     /// Runs a measurement, everything built for release.
     Bench(bench::Arguments),
-    /// Compiles the control Worker to Wasm, ready for wrangler.
+    /// Compiles the control Worker to Wasm and builds the dashboard, ready for wrangler.
     BuildWorker(worker::Arguments),
     /// Runs the pinned wrangler on the pinned Node: `cargo xtask wrangler deploy`.
     Wrangler(wrangler::Arguments),

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use crate::build::{BUILT_VARIABLE, Profile, is_built};
+use crate::dashboard;
 use crate::place::{Place, hex};
 use crate::process;
 use crate::setup::tools::{WasmBindgen, WorkerBuild};
@@ -45,12 +46,14 @@ pub(crate) fn run(place: &Place, arguments: &Arguments) -> Result<()> {
     build(place, profile)
 }
 
-/// Builds the Worker into `control-worker/build/`; quick when nothing changed.
+/// Builds the Worker into `control-worker/build/`, and the dashboard that it serves; quick when
+/// nothing changed.
 ///
 /// Compiling alone finds out whether anything changed. The steps behind it (bindings, wasm-opt,
 /// bundling) take seconds each time, so they are left out when the Wasm is the one they last ran
 /// on.
 pub(crate) fn build(place: &Place, profile: Profile) -> Result<()> {
+    dashboard::build(place)?;
     let started = Instant::now();
     let toolchain = Toolchain::find(place)?.ok_or_else(|| anyhow!("no compiler for {TARGET}"))?;
     let folder = place.root.join("control-worker");
@@ -189,7 +192,8 @@ fn size(place: &Place) -> Result<usize> {
     Ok(gzipped(&output.join("index.js"))? + gzipped(&output.join("index_bg.wasm"))?)
 }
 
-fn gzipped(path: &Path) -> Result<usize> {
+/// Bytes of a file, gzipped.
+pub(crate) fn gzipped(path: &Path) -> Result<usize> {
     let output = process::command("gzip")
         .args(["--stdout", "--best"])
         .stdin(File::open(path).with_context(|| format!("opening {}", path.display()))?)

@@ -6,8 +6,8 @@
 //! database and what its answers mean ([`sql`], [`change`]), how a live input's object keeps every
 //! change whole ([`live_input`]), what a node is told and when it is told again ([`snapshot`],
 //! [`node_link`]), what is known of what goes on ([`status`]), what receivers are told of it all
-//! ([`webhook`]), and what the client reads ([`answer`], [`failure`], [`openapi`]). Time, randomness
-//! and all effects come from the caller.
+//! ([`webhook`]), what the client reads ([`answer`], [`failure`], [`openapi`]), and which paths are
+//! the dashboard's ([`page`]). Time, randomness and all effects come from the caller.
 
 pub mod account;
 pub mod answer;
@@ -22,6 +22,7 @@ pub mod live_input;
 pub mod node_link;
 pub mod notification;
 pub mod openapi;
+pub mod page;
 pub mod permission;
 pub mod policy;
 pub mod rate;

@@ -70,6 +70,7 @@ impl Announcement<'_> {
             let _ = writeln!(text, "{line}");
         };
         line("");
+        line(&format!("  page     {}", self.page()));
         line(&format!("  API      {}", self.api()));
         line(&format!("  account  {}", self.seed.account()));
         line(&format!("  token    {}", token.expose()));
@@ -114,6 +115,10 @@ impl Announcement<'_> {
         line("");
         line("Ctrl-C ends everything; the state is kept.");
         text
+    }
+
+    fn page(&self) -> String {
+        format!("http://localhost:{}/", self.ports.control)
     }
 
     fn api(&self) -> String {

@@ -27,6 +27,12 @@ pub(crate) const ENCODER_AND_SERVERS: Packages = Packages {
     ],
 };
 
+/// What shows the dashboard.
+pub(crate) const BROWSER: Packages = Packages {
+    why: "by the tests of the dashboard, which look at it in a browser",
+    packages: &["chromium"],
+};
+
 /// A real OBS without a screen, and an empty machine.
 pub(crate) const FULL_TEST: Packages = Packages {
     why: "by `test --full`, which streams from OBS Studio and sets up an empty machine",

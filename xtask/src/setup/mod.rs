@@ -22,7 +22,7 @@ pub(crate) enum Purpose {
     Run,
     /// The encoder and the servers of `dev --demo` and of `bench`.
     Demo,
-    /// What the tests need besides: the Python packages.
+    /// What the tests need besides: the Python packages, and a browser.
     Test,
     /// What only `test --full` runs.
     FullTest,
@@ -95,6 +95,7 @@ fn steps(purpose: Purpose) -> Vec<Box<dyn Step>> {
     }
     if purpose >= Purpose::Test {
         steps.push(Box::new(python::Packages));
+        steps.push(Box::new(debian::BROWSER));
     }
     if purpose >= Purpose::FullTest {
         steps.push(Box::new(debian::FULL_TEST));

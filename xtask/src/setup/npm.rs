@@ -1,4 +1,4 @@
-//! The npm packages of the committed lock file: Node, wrangler with workerd, esbuild, wasm-opt.
+//! The npm packages of the committed lock file: Node, wrangler with workerd, esbuild, wasm-opt, Vite.
 
 use anyhow::{Context, Result, bail};
 use std::fs;
@@ -19,12 +19,12 @@ pub(crate) struct Link;
 
 impl Step for Packages {
     fn name(&self) -> String {
-        "the npm packages of package-lock.json (Node, wrangler, workerd, esbuild, binaryen)"
+        "the npm packages of package-lock.json (Node, wrangler, workerd, esbuild, binaryen, vite)"
             .to_owned()
     }
 
     fn why(&self) -> &'static str {
-        "to bundle the Worker and to run it in the Workers runtime"
+        "to bundle the Worker and the dashboard and to run them in the Workers runtime"
     }
 
     fn is_done(&self, place: &Place) -> Result<bool> {

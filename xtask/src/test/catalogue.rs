@@ -21,6 +21,8 @@ pub(crate) enum Level {
     Client,
     /// Everything: Worker, relay node, encoders and servers.
     System,
+    /// Everything, and a browser that shows the dashboard.
+    Page,
     /// wrangler and the committed configuration.
     Deploy,
     /// An empty Debian.
@@ -35,6 +37,7 @@ impl Level {
             Self::Worker => "worker",
             Self::Client => "client",
             Self::System => "system",
+            Self::Page => "page",
             Self::Deploy => "deploy",
             Self::Machine => "machine",
         }
@@ -135,6 +138,7 @@ impl Catalogue {
             ("tests/control", Level::Worker),
             ("tests/sdk", Level::Client),
             ("tests/contract", Level::Client),
+            ("tests/dashboard", Level::Page),
         ] {
             read_script_tests(&place.root, folder, level, &mut tests)?;
         }

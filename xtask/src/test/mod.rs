@@ -96,11 +96,17 @@ struct Program {
 impl Run<'_> {
     fn phases(&mut self) -> Result<()> {
         let (place, full) = (self.place, self.arguments.full);
-        let of_worker = [Level::Worker, Level::Client, Level::System, Level::Deploy];
+        let of_worker = [
+            Level::Worker,
+            Level::Client,
+            Level::System,
+            Level::Page,
+            Level::Deploy,
+        ];
         let needs_worker = of_worker.iter().any(|level| self.has(*level));
         let purpose = if full {
             Purpose::FullTest
-        } else if self.has(Level::Client) {
+        } else if self.has(Level::Client) || self.has(Level::Page) {
             Purpose::Test
         } else if self.needs_relay_node()? {
             Purpose::Demo
@@ -137,6 +143,9 @@ impl Run<'_> {
         if let Some(command) = self.node_command(Level::Client)? {
             self.report
                 .phase("client tests (TypeScript)", || node(command))?;
+        }
+        if let Some(command) = self.node_command(Level::Page)? {
+            self.report.phase("tests of the page", || node(command))?;
         }
         if let Some(command) = self.python_command()? {
             self.report
@@ -176,7 +185,7 @@ impl Run<'_> {
                     .contains(RELAY_NODE_VARIABLE),
                 None => test.level == Level::System,
             };
-            if starts_it {
+            if starts_it || test.level == Level::Page {
                 return Ok(true);
             }
         }
@@ -287,6 +296,10 @@ impl Run<'_> {
         );
         // Each file starts runtimes of its own, and two of them fill two cores.
         node.args(["--test", "--test-reporter=spec", "--test-concurrency=2"]);
+        if level == Level::Page {
+            // One system and one browser serve all files, which therefore run in one process.
+            node.arg("--test-isolation=none");
+        }
         let tests = self.scripts(level, Script::Node);
         let files: BTreeSet<_> = tests.iter().filter_map(|test| test.file.clone()).collect();
         if files.is_empty() {
