@@ -137,3 +137,65 @@ export interface OutputChange {
   enabled?: boolean;
   meta?: Meta;
 }
+
+export type DeliveryState = "pending" | "delivered" | "failed";
+
+/** What became of a message to a receiver. */
+export interface Delivery {
+  /** None for a test message. */
+  id: string | null;
+  type: string;
+  state: DeliveryState;
+  attempts: number;
+  created: Time;
+  attempted: Time | null;
+  next: Time | null;
+  status: number | null;
+  error: string | null;
+}
+
+/** The account's webhook. */
+export interface StreamWebhook {
+  notificationUrl: string;
+  modified: Time;
+  secret: string;
+}
+
+/** A receiver that policies name. */
+export interface Destination {
+  id: string;
+  name: string;
+  url: string;
+  created_at: Time;
+  last_success?: Time;
+  last_failure?: Time;
+  signing_secret: string;
+}
+
+/** Which events go to which destinations. */
+export interface Policy {
+  id: string;
+  name: string;
+  description: string;
+  enabled: boolean;
+  filters: { input_id?: string[]; event_type?: string[] };
+  mechanisms: { webhooks?: { id: string }[] };
+}
+
+export type TokenStatus = "active" | "disabled" | "expired";
+
+export interface PermissionGroup {
+  id: string;
+  name: string;
+}
+
+export interface Token {
+  id: string;
+  name: string;
+  status: TokenStatus;
+  issued_on: Time;
+  modified_on: Time;
+  not_before?: Time;
+  expires_on?: Time;
+  policies: { effect: "allow" | "deny"; permission_groups: PermissionGroup[] }[];
+}
