@@ -109,27 +109,34 @@ pub async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
     mut inbox: Option<&mut BytesMut>,
     outbox: &mut Outbox,
 ) -> io::Result<Exchanged> {
+    poll_fn(|cx| {
+        if let Poll::Ready(sent) = poll_send(stream, cx, outbox) {
+            return Poll::Ready(sent);
+        }
+        match &mut inbox {
+            Some(inbox) => {
+                poll_read_buf(Pin::new(&mut *stream), cx, &mut **inbox).map_ok(Exchanged::Read)
+            }
+            None => Poll::Pending,
+        }
+    })
+    .await
+}
+
+/// Writes what `outbox` has and the connection takes. While that is nothing, the task is woken when
+/// it is something.
+pub fn poll_send<S: AsyncWrite + Unpin>(
+    stream: &mut S,
+    cx: &mut Context<'_>,
+    outbox: &mut Outbox,
+) -> Poll<io::Result<Exchanged>> {
     let mut unflushed = outbox.unflushed;
-    let exchanged = {
-        let slices = outbox.slices();
-        poll_fn(|cx| {
-            if let Poll::Ready(wrote) = poll_outgoing(stream, cx, &slices, &mut unflushed) {
-                return Poll::Ready(wrote);
-            }
-            match &mut inbox {
-                Some(inbox) => {
-                    poll_read_buf(Pin::new(&mut *stream), cx, &mut **inbox).map_ok(Exchanged::Read)
-                }
-                None => Poll::Pending,
-            }
-        })
-        .await?
-    };
+    let sent = poll_outgoing(stream, cx, &outbox.slices(), &mut unflushed);
     outbox.unflushed = unflushed;
-    if let Exchanged::Wrote(bytes) = exchanged {
+    if let Poll::Ready(Ok(Exchanged::Wrote(bytes))) = sent {
         outbox.advance(bytes);
     }
-    Ok(exchanged)
+    sent
 }
 
 fn poll_outgoing<S: AsyncWrite + Unpin>(

@@ -1,21 +1,27 @@
 //! One connection to a destination, from the look-up of its name to its end.
 
+use std::future::{Future as _, poll_fn};
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
 use broadcast::{Action, Backlog, Cursor, Event, Read, Reason, Room, SendItem, Step};
 use rtmp::client::{ClientError, ClientEvent, PublishClient, PublishTarget, Words};
 use rtmp::{ProtocolError, StreamName};
 use tokio::io::AsyncWriteExt;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 use tokio::time::{sleep_until, timeout};
+use tokio_util::io::poll_read_buf;
+use tracing::Span;
 
 use super::connection::Traffic;
 use super::output::{Ask, Attempt};
 use super::{Connection, DialError};
 use crate::clock;
-use crate::wire::{Exchanged, Outbox, exchange};
+use crate::feed::Reader;
+use crate::wire::{Exchanged, Outbox, exchange, poll_send};
 
 /// How long a clean stop may take: the message begun, the farewell, TLS and TCP. A destination
 /// that does not take it in this time has to find out by itself.
@@ -42,20 +48,27 @@ pub(super) enum End {
 }
 
 /// Connects, publishes, and sends until told to stop or until it fails.
-pub(super) async fn run(attempt: &Attempt, ask: &Ask) -> End {
+pub(super) async fn run(attempt: &Arc<Attempt>, ask: &Ask) -> End {
+    match publish(attempt, ask).await {
+        Ok(()) => End::Stopped,
+        Err(end) => end,
+    }
+}
+
+async fn publish(attempt: &Arc<Attempt>, ask: &Ask) -> Result<(), End> {
     let shared = &attempt.shared;
     let dialling = attempt.dialler.dial(&attempt.destination.url, |step| {
         shared.event(Event::Reached(step));
     });
     let dialled = tokio::select! {
         biased;
-        () = ask.finish.cancelled() => return End::Stopped,
-        () = ask.stop.cancelled() => return End::Stopped,
+        () = ask.finish.cancelled() => return Ok(()),
+        () = ask.stop.cancelled() => return Ok(()),
         dialled = dialling => dialled,
     };
     let connection = match dialled {
         Ok(connection) => connection,
-        Err(DialError { reason, words }) => return End::Failed { reason, words },
+        Err(DialError { reason, words }) => return Err(End::Failed { reason, words }),
     };
     shared.event(Event::Reached(Step::Handshaking));
     let target = PublishTarget {
@@ -65,10 +78,11 @@ pub(super) async fn run(attempt: &Attempt, ask: &Ask) -> End {
         capabilities: attempt.feed.encoder().capabilities,
     };
     let Ok(client) = PublishClient::new(target, clock::now()) else {
-        return Reason::Internal.into();
+        return Err(Reason::Internal.into());
     };
-    let mut session = Session {
-        attempt,
+    let session = Session {
+        attempt: Arc::clone(attempt),
+        span: Span::current(),
         connection,
         client,
         outbox: Outbox::default(),
@@ -78,23 +92,97 @@ pub(super) async fn run(attempt: &Attempt, ask: &Ask) -> End {
         finishing: false,
         renewing: false,
         unread: false,
+        failed: None,
         look_at: clock::now(),
-        growth: attempt.feed.growth(),
     };
-    match session.drive(ask).await {
-        Err(end) => end,
-        Ok(()) => {
-            session.say_goodbye().await;
-            match session.renewing {
-                true => End::Renewed,
-                false => End::Stopped,
-            }
-        }
+    let sender = Arc::new(Sender {
+        session: Mutex::new(session),
+        wanted: Notify::new(),
+    });
+    let enrolment = attempt.feed.enrol(Arc::clone(&sender) as _);
+    let driven = sender.drive(ask).await;
+    drop(enrolment);
+    driven?;
+    // Nobody else has it any more, and who panicked with it was told of above.
+    let session = Arc::into_inner(sender).and_then(|sender| sender.session.into_inner().ok());
+    let Some(mut session) = session else {
+        return Err(Reason::Internal.into());
+    };
+    session.say_goodbye().await;
+    match session.renewing {
+        true => Err(End::Renewed),
+        false => Ok(()),
     }
 }
 
-struct Session<'a> {
-    attempt: &'a Attempt,
+/// A session between its two masters: the feed's pass over all outputs, which sends what is new
+/// while the socket takes it, and a task of its own, which does everything else.
+struct Sender {
+    session: Mutex<Session>,
+    /// The task is to look at it.
+    wanted: Notify,
+}
+
+impl Reader for Sender {
+    fn grown(&self) {
+        // Where it is locked its task is at it, or it is broken, which its task finds.
+        let session = self.session.try_lock();
+        if !session.is_ok_and(|mut session| session.grown()) {
+            self.wanted.notify_one();
+        }
+    }
+
+    fn broken(&self) {
+        self.wanted.notify_one();
+    }
+}
+
+impl Sender {
+    /// Sends until told to stop, or until there is nothing more to send and nothing will come.
+    async fn drive(&self, ask: &Ask) -> Result<(), End> {
+        let mut stop = pin!(ask.stop.cancelled());
+        let mut finish = pin!(ask.finish.cancelled());
+        let mut wanted = pin!(self.wanted.notified());
+        let mut timer = pin!(sleep_until(clock::now().into()));
+        let mut finishing = false;
+        poll_fn(|cx| {
+            // A panic in the feed's pass leaves it poisoned.
+            let Ok(mut session) = self.session.lock() else {
+                return Poll::Ready(Err(Reason::Internal.into()));
+            };
+            if stop.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Ok(()));
+            }
+            if !finishing && finish.as_mut().poll(cx).is_ready() {
+                finishing = true;
+                (session.finishing, session.unread) = (true, true);
+            }
+            while wanted.as_mut().poll(cx).is_ready() {
+                wanted.set(self.wanted.notified());
+                session.unread = true;
+            }
+            loop {
+                if let Poll::Ready(over) = session.poll(cx) {
+                    return Poll::Ready(over);
+                }
+                let deadline = session.deadline().into();
+                if timer.deadline() != deadline {
+                    timer.as_mut().reset(deadline);
+                }
+                ready!(timer.as_mut().poll(cx));
+                if let Err(end) = session.take_timeout() {
+                    return Poll::Ready(Err(end));
+                }
+            }
+        })
+        .await
+    }
+}
+
+struct Session {
+    attempt: Arc<Attempt>,
+    /// What it says in the feed's pass belongs here.
+    span: Span,
     connection: Connection,
     client: PublishClient,
     outbox: Outbox,
@@ -108,42 +196,62 @@ struct Session<'a> {
     renewing: bool,
     /// Whether there may be something on the feed that was not read.
     unread: bool,
+    /// What went wrong in the feed's pass.
+    failed: Option<End>,
     /// When to look at the socket next.
     look_at: Instant,
-    growth: watch::Receiver<()>,
 }
 
-impl Session<'_> {
-    /// Sends until told to stop, or until there is nothing more to send and nothing will come.
-    async fn drive(&mut self, ask: &Ask) -> Result<(), End> {
-        let mut timer = pin!(sleep_until(self.look_at.into()));
-        // Once for all turns: each new one would have to be put into the token's list.
-        let mut stop = pin!(ask.stop.cancelled());
-        let mut finish = pin!(ask.finish.cancelled());
+impl Session {
+    /// The feed has grown: sends what the socket takes. Whether its task may sleep on.
+    fn grown(&mut self) -> bool {
+        self.unread = true;
+        if !self.live || self.failed.is_some() {
+            return !self.live;
+        }
+        // If the socket takes no more, the task waits in place of this.
+        match self.poll_send(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(())) => !self.finishing,
+            Poll::Ready(Err(end)) => {
+                self.failed = Some(end);
+                false
+            }
+            Poll::Pending => false,
+        }
+    }
+
+    /// Does what can be done; done when there is nothing more to send and nothing will come.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        if let Some(end) = self.failed.take() {
+            return Poll::Ready(Err(end));
+        }
         loop {
             self.take_events()?;
+            let sent = self.poll_send(cx)?;
+            if self.finishing && (sent.is_ready() || !self.live) {
+                return Poll::Ready(Ok(()));
+            }
+            let inbox = self.client.read_buf();
+            let received = ready!(poll_read_buf(Pin::new(&mut self.connection), cx, inbox));
+            self.take_received(received.map_err(|error| lost(&error))?)?;
+        }
+    }
+
+    /// Sends what there is. Pending when the socket takes no more.
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        loop {
             if self.live && self.unread && self.outbox.is_empty() {
                 self.read_feed()?;
             }
-            let deadline = self.deadline().into();
-            if timer.deadline() != deadline {
-                timer.as_mut().reset(deadline);
-            }
-            let idle = self.live && self.outbox.is_empty() && !self.unread;
-            if self.finishing && (idle || !self.live) {
-                return Ok(());
-            }
-            let inbox = Some(self.client.read_buf());
-            tokio::select! {
-                biased;
-                () = &mut stop => return Ok(()),
-                () = &mut finish, if !self.finishing => (self.finishing, self.unread) = (true, true),
-                exchanged = exchange(&mut self.connection, inbox, &mut self.outbox) => {
-                    self.take_exchanged(exchanged)?;
+            if self.outbox.is_done() {
+                if self.live && self.unread {
+                    continue;
                 }
-                // The feed is ours too, so its growth can always be waited for.
-                _ = self.growth.changed(), if idle => self.unread = true,
-                () = &mut timer => self.take_timeout()?,
+                return Poll::Ready(Ok(()));
+            }
+            let sent = ready!(poll_send(&mut self.connection, cx, &mut self.outbox));
+            if let Exchanged::Wrote(bytes) = sent.map_err(|error| lost(&error))? {
+                self.attempt.shared.sent(bytes);
             }
         }
     }
@@ -174,8 +282,6 @@ impl Session<'_> {
     }
 
     fn read_feed(&mut self) -> Result<(), End> {
-        // Before the reading, so that what comes meanwhile wakes us again.
-        self.growth.mark_unchanged();
         let now = clock::now();
         let mut read = self.read_after(now, Connection::recent_traffic)?;
         if read == Read::Unsure {
@@ -201,7 +307,9 @@ impl Session<'_> {
             match self.client.message(kind, timestamp, payload) {
                 Ok(message) => self.outbox.push_message(message),
                 // What came in one message always goes out in one.
-                Err(error) => tracing::warn!(%error, "message left out"),
+                Err(error) => self
+                    .span
+                    .in_scope(|| tracing::warn!(%error, "message left out")),
             }
         }
         Ok(())
@@ -214,19 +322,14 @@ impl Session<'_> {
         own.into_iter().flatten().min().unwrap_or(self.look_at)
     }
 
-    fn take_exchanged(&mut self, exchanged: io::Result<Exchanged>) -> Result<(), End> {
-        match exchanged.map_err(|error| lost(&error))? {
-            Exchanged::Flushed => {}
-            Exchanged::Read(0) => return Err(Reason::ClosedByPeer.into()),
-            Exchanged::Read(_) => {
-                let processed = self.client.process(clock::now());
-                processed.map_err(|error| misbehaved(&error))?;
-                if !self.live && self.client.is_open() {
-                    let event = Event::Reached(Step::Publishing);
-                    self.attempt.shared.event(event);
-                }
-            }
-            Exchanged::Wrote(bytes) => self.attempt.shared.sent(bytes),
+    fn take_received(&mut self, bytes: usize) -> Result<(), End> {
+        if bytes == 0 {
+            return Err(Reason::ClosedByPeer.into());
+        }
+        let processed = self.client.process(clock::now());
+        processed.map_err(|error| misbehaved(&error))?;
+        if !self.live && self.client.is_open() {
+            self.attempt.shared.event(Event::Reached(Step::Publishing));
         }
         Ok(())
     }
@@ -355,8 +458,6 @@ fn misbehaved(error: &ClientError) -> End {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use broadcast::StartPolicy;
     use shared::address::{AddressPolicy, Network};
     use shared::link::{Protocol, Target};
@@ -378,7 +479,7 @@ mod tests {
             stream_key: Secret::new("hunter2"),
         };
         let policy = AddressPolicy::allowing(Network::LOOPBACK);
-        let attempt = Attempt {
+        let attempt = Arc::new(Attempt {
             destination: Arc::new(Destination::new(&target).unwrap()),
             feed: Arc::new(Feed::new(
                 1,
@@ -389,7 +490,7 @@ mod tests {
             )),
             dialler: Dialler::new(policy, tls::client_config(None).unwrap()),
             shared: Arc::new(Shared::new(StartPolicy::FirstKeyframe, Box::new(|_| {}))),
-        };
+        });
         let ask = Ask::default();
         let asked = ask.clone();
         let running = tokio::spawn(async move { run(&attempt, &asked).await });

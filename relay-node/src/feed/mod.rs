@@ -1,7 +1,8 @@
 //! A broadcast's log, shared by the one that writes it and those that read it.
 
+mod readers;
+
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,9 +12,9 @@ use broadcast::{
 use rtmp::flv::TagClass;
 use rtmp::{Capabilities, Message};
 use shared::link::Protocol;
-use tokio::sync::{Notify, watch};
-use tokio::time::timeout;
-use tokio_util::task::AbortOnDropHandle;
+
+pub use readers::{Enrolment, Reader};
+use readers::{Gatherer, Readers};
 
 use crate::clock;
 use crate::shards::Shard;
@@ -23,25 +24,9 @@ use crate::shards::Shard;
 #[derive(Debug)]
 pub struct Feed {
     state: Mutex<State>,
-    grown: watch::Sender<()>,
+    readers: Arc<Readers>,
     gatherer: Gatherer,
     shard: Shard,
-}
-
-/// Wakes all readers of a broadcast, from the thread on which they are, and by one deadline.
-#[derive(Debug)]
-struct Gatherer {
-    waiting: Arc<Waiting>,
-    _task: AbortOnDropHandle<()>,
-}
-
-/// Whether something is on the log that the readers have not been told of.
-#[derive(Debug, Default)]
-struct Waiting {
-    something: AtomicBool,
-    /// Whether it is worth a wake-up of its own.
-    urgent: AtomicBool,
-    begun: Notify,
 }
 
 /// What is known of the encoder that feeds it.
@@ -91,7 +76,7 @@ impl Feed {
         budget: Budget,
         shard: Shard,
     ) -> Self {
-        let grown = watch::Sender::new(());
+        let readers = Arc::default();
         Self {
             state: Mutex::new(State {
                 log: Log::under(budget),
@@ -101,8 +86,8 @@ impl Feed {
                 ingest: Ingest::new(clock::now()),
                 onsets: Onsets::default(),
             }),
-            gatherer: Gatherer::new(gather, grown.clone(), &shard),
-            grown,
+            gatherer: Gatherer::new(gather, Arc::clone(&readers), &shard),
+            readers,
             shard,
         }
     }
@@ -138,7 +123,7 @@ impl Feed {
             state.heard = Some(now);
         }
         // A keyframe fills a write by itself, and outputs wait for it to begin.
-        self.gatherer.waiting.begin(keyframe);
+        self.gatherer.begin(keyframe);
     }
 
     /// Where its readers are to be.
@@ -163,9 +148,9 @@ impl Feed {
         cursor.read(&self.lock().log, now, backlog, room, items)
     }
 
-    /// Tells whenever the log has grown.
-    pub fn growth(&self) -> watch::Receiver<()> {
-        self.grown.subscribe()
+    /// Has `reader` told whenever the log has grown, on [`shard`](Self::shard).
+    pub fn enrol(&self, reader: Arc<dyn Reader>) -> Enrolment {
+        Readers::enrol(&self.readers, reader)
     }
 
     /// What is known of the encoder.
@@ -196,110 +181,5 @@ impl Feed {
     fn lock(&self) -> MutexGuard<'_, State> {
         // A panic between two messages leaves the log whole; the publisher's task is gone with it.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Gatherer {
-    fn new(gather: Duration, grown: watch::Sender<()>, shard: &Shard) -> Self {
-        let waiting = Arc::new(Waiting::default());
-        let gathered = Arc::clone(&waiting);
-        let task = shard.spawn(async move {
-            loop {
-                gathered.begun.notified().await;
-                if !gather.is_zero() && !gathered.urgent.load(Ordering::SeqCst) {
-                    // While something waits, only what is urgent is told.
-                    let _ = timeout(gather, gathered.begun.notified()).await;
-                }
-                gathered.urgent.store(false, Ordering::SeqCst);
-                // What comes from here on waits anew, though it may be read with the rest.
-                gathered.something.store(false, Ordering::SeqCst);
-                grown.send_replace(());
-            }
-        });
-        Self {
-            waiting,
-            _task: AbortOnDropHandle::new(task),
-        }
-    }
-}
-
-impl Waiting {
-    fn begin(&self, urgent: bool) {
-        let hurries = urgent && !self.urgent.swap(true, Ordering::SeqCst);
-        if !self.something.swap(true, Ordering::SeqCst) || hurries {
-            self.begun.notify_one();
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-    use rtmp::MessageType;
-    use shared::link::Protocol;
-    use tokio::time::{self, sleep};
-
-    use super::*;
-    use crate::shards::Shards;
-
-    fn feed(gather: Duration) -> Feed {
-        Feed::new(
-            1,
-            Encoder::new(Protocol::Rtmp, None),
-            gather,
-            Budget::default(),
-            Shards::here().pick(),
-        )
-    }
-
-    fn message(payload: &'static [u8]) -> Message {
-        Message {
-            kind: MessageType::VIDEO,
-            timestamp: 0,
-            stream_id: 1,
-            payload: Bytes::from_static(payload),
-        }
-    }
-
-    /// How long after the append of `payload` the readers are woken.
-    async fn woken(feed: &Feed, payload: &'static [u8]) -> Duration {
-        let mut growth = feed.growth();
-        let began = time::Instant::now();
-        feed.append(1, Instant::now(), [message(payload)]);
-        growth.changed().await.unwrap();
-        began.elapsed()
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn readers_are_woken_when_enough_has_been_gathered() {
-        let gather = Duration::from_millis(20);
-        let feed = feed(gather);
-        let mut growth = feed.growth();
-        let began = time::Instant::now();
-        for _ in 0..3 {
-            feed.append(1, Instant::now(), [message(b"\x27\x01\0\0\0")]);
-            sleep(gather / 4).await;
-        }
-        assert!(!growth.has_changed().unwrap());
-        growth.changed().await.unwrap();
-        assert_eq!(began.elapsed(), gather);
-        // All of it was told at once, and the next one waits as long again.
-        sleep(gather).await;
-        assert!(!growth.has_changed().unwrap());
-        assert_eq!(woken(&feed, b"\x27\x01\0\0\0").await, gather);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn nothing_waits_behind_a_keyframe_or_where_nothing_is_gathered() {
-        let gathering = feed(Duration::from_millis(20));
-        assert_eq!(woken(&gathering, b"\x17\x01\0\0\0").await, Duration::ZERO);
-        let began = time::Instant::now();
-        let mut growth = gathering.growth();
-        gathering.append(1, Instant::now(), [message(b"\x27\x01\0\0\0")]);
-        gathering.append(1, Instant::now(), [message(b"\x17\x01\0\0\0")]);
-        growth.changed().await.unwrap();
-        assert_eq!(began.elapsed(), Duration::ZERO, "it waited with another");
-        let at_once = feed(Duration::ZERO);
-        assert_eq!(woken(&at_once, b"\x27\x01\0\0\0").await, Duration::ZERO);
     }
 }
