@@ -43,10 +43,10 @@ pub(crate) async fn create(
     let header = live_inputs::idempotency_key(request);
     let attempt = Attempt::parse(header.as_deref(), Some(input), &bytes)?;
     let body = NewOutput::parse(&bytes, &policy)?;
-    let (uid, nonce) = draw_uid().map_err(log::internal("drawing random bytes"))?;
+    let (uid, nonces) = draw_uid().map_err(log::internal("drawing random bytes"))?;
     let uid = OutputUid::from_random(uid);
     let keyring = settings::keyring(caller.env)?;
-    let change = Change::create_output(body, caller.account, uid, nonce, &keyring)
+    let change = Change::create_output(body, caller.account, uid, nonces, &keyring)
         .map_err(log::internal("sealing an output's key"))?;
     let made = live_inputs::create_once(caller, input, change, attempt.as_ref()).await?;
     match made.answer {
@@ -67,9 +67,9 @@ pub(crate) async fn update(
 ) -> Result<Response, Failure> {
     let policy = settings::destinations(caller.env)?;
     let body = OutputUpdate::parse(&body::read(request).await?, &policy)?;
-    let nonce = random::bytes().map_err(log::internal("drawing random bytes"))?;
+    let nonces = draw_nonces().map_err(log::internal("drawing random bytes"))?;
     let keyring = settings::keyring(caller.env)?;
-    let change = Change::update_output(body, caller.account, uid, nonce, &keyring)
+    let change = Change::update_output(body, caller.account, uid, nonces, &keyring)
         .map_err(log::internal("sealing an output's key"))?;
     changed(caller, input, change).await
 }
@@ -121,6 +121,10 @@ fn show_changed(caller: &Caller<'_>, changed: Changed) -> Result<Response, Failu
     }
 }
 
-fn draw_uid() -> worker::Result<([u8; 16], [u8; 12])> {
-    Ok((random::bytes()?, random::bytes()?))
+fn draw_uid() -> worker::Result<([u8; 16], [[u8; 12]; 2])> {
+    Ok((random::bytes()?, draw_nonces()?))
+}
+
+fn draw_nonces() -> worker::Result<[[u8; 12]; 2]> {
+    Ok([random::bytes()?, random::bytes()?])
 }

@@ -1,22 +1,43 @@
 //! The URL of an output, checked by form.
 
 use std::fmt;
+use std::ops::Range;
 
 use url::{Host, ParseError, Url};
 
 use crate::limits::MAX_OUTPUT_URL_BYTES;
+use crate::secret::{REDACTED, Secret};
 
-/// Where an output sends: `rtmp://` or `rtmps://`, a host, perhaps a port, and the application.
+/// Where an output sends: `rtmp://` or `rtmps://`, perhaps `user:password@`, a host, perhaps a port,
+/// and the application.
 ///
 /// Kept as the user typed it. What a relay node needs to connect is taken apart here, so that the
 /// control plane accepts exactly what a node can use.
 #[derive(Clone, PartialEq, Eq)]
 pub struct OutputUrl {
     text: String,
+    /// The text without user name and password.
+    bare: String,
     tls: bool,
+    user: Option<User>,
     host: String,
     port: u16,
     app: String,
+}
+
+/// Who publishes, for servers that ask. Prints as `<redacted>`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct User {
+    /// The name, `%` escapes undone.
+    pub name: Secret,
+    /// The password, `%` escapes undone.
+    pub password: Secret,
+}
+
+impl fmt::Debug for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(REDACTED)
+    }
 }
 
 impl OutputUrl {
@@ -40,10 +61,12 @@ impl OutputUrl {
         // The text itself is looked at: `Url` drops an empty user name, and reads an escaped host
         // as the one that it stands for.
         let (authority, app) = authority_and_app(text);
-        if authority.contains('@') {
-            return Err(InvalidOutputUrl::UserInfo);
-        }
-        if authority.contains('%') {
+        let server = authority
+            .rsplit_once('@')
+            .map_or(authority, |(_, server)| server);
+        let user_info = user_info(text).and_then(|range| text.get(range));
+        let user = user_info.map(user).transpose()?;
+        if server.contains('%') {
             return Err(InvalidOutputUrl::Host);
         }
         if url.fragment().is_some() {
@@ -74,16 +97,22 @@ impl OutputUrl {
         if app.is_empty() {
             return Err(InvalidOutputUrl::Application);
         }
+        let bare = match user_info {
+            Some(user_info) => text.replacen(&format!("{user_info}@"), "", 1),
+            None => text.to_owned(),
+        };
         Ok(Self {
             text: text.to_owned(),
+            bare,
             tls,
+            user,
             host,
             port,
             app: app.to_owned(),
         })
     }
 
-    /// The URL as the user typed it. Its query may hold a secret.
+    /// The URL as the user typed it. User name, password and query are secrets.
     pub fn as_str(&self) -> &str {
         &self.text
     }
@@ -91,6 +120,11 @@ impl OutputUrl {
     /// Whether the connection is wrapped in TLS (`rtmps`).
     pub fn tls(&self) -> bool {
         self.tls
+    }
+
+    /// Who publishes, if the URL says so.
+    pub fn user(&self) -> Option<&User> {
+        self.user.as_ref()
     }
 
     /// The host to look up: an ASCII name, or an address without brackets.
@@ -114,14 +148,14 @@ impl OutputUrl {
         parts(self) == parts(other)
     }
 
-    /// The `tcUrl` of RTMP's `connect`: the URL as typed, port included if it was, without a
-    /// slash at its end.
+    /// The `tcUrl` of RTMP's `connect`: the URL as typed, port included if it was, without user
+    /// name and password, and without a slash at its end.
     pub fn tc_url(&self) -> &str {
-        self.text.trim_end_matches('/')
+        self.bare.trim_end_matches('/')
     }
 }
 
-/// Shows the server only: path and query of an output's URL may hold a secret.
+/// Shows the server only: user, path and query of an output's URL may be secret.
 impl fmt::Debug for OutputUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.tls { "rtmps" } else { "rtmp" };
@@ -167,9 +201,19 @@ pub enum InvalidOutputUrl {
     /// Over its bound.
     #[error("the URL is longer than {MAX_OUTPUT_URL_BYTES} bytes")]
     TooLong,
-    /// `user:password@`.
-    #[error("the URL holds a user name or password: remove it, and give the key as streamKey")]
+    /// Something before `@` that is no user name and password.
+    #[error(
+        "what stands before @ in the URL is no user name and password: write it as user:password@, \
+         with %40 for @, %2F for / and %25 for %"
+    )]
     UserInfo,
+}
+
+/// Where in a URL stands what it says of the user, without the `@` after it; nothing is checked.
+pub fn user_info(url: &str) -> Option<Range<usize>> {
+    let start = url.find("://")? + "://".len();
+    let (authority, _) = authority_and_app(url);
+    Some(start..start + authority.rfind('@')?)
 }
 
 /// The authority of `text` and what stands after it, without the slashes round that.
@@ -183,14 +227,33 @@ fn authority_and_app(text: &str) -> (&str, &str) {
     (authority, if app.starts_with('?') { "" } else { app })
 }
 
-fn percent_decoded(host: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(host.len());
-    let mut rest = host.bytes();
+/// A user name and a password, neither of them empty.
+fn user(user_info: &str) -> Result<User, InvalidOutputUrl> {
+    let decoded = |part: &str| {
+        let decoded = percent_decoded(part).filter(|part| !part.is_empty());
+        decoded.map(Secret::new).ok_or(InvalidOutputUrl::UserInfo)
+    };
+    match user_info.split_once(':') {
+        Some((name, password)) if !user_info.contains(['@', '\\']) => Ok(User {
+            name: decoded(name)?,
+            password: decoded(password)?,
+        }),
+        _ => Err(InvalidOutputUrl::UserInfo),
+    }
+}
+
+fn percent_decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
         bytes.push(match byte {
             b'%' => {
                 let (high, low) = (rest.next()?, rest.next()?);
                 let digits = [high, low];
+                // `from_str_radix` takes a sign for a digit.
+                if !digits.iter().all(u8::is_ascii_hexdigit) {
+                    return None;
+                }
                 u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?
             }
             byte => byte,
@@ -279,9 +342,17 @@ mod tests {
             ("rtmp://example.com:0/live", Port),
             ("rtmp://example.com:70000/live", Port),
             ("rtmp://example.com:-1/live", Port),
-            ("rtmp://user:pass@example.com/live", UserInfo),
+            ("rtmp://user@example.com/live", UserInfo),
+            ("rtmp://user:@example.com/live", UserInfo),
+            ("rtmp://:pass@example.com/live", UserInfo),
             ("rtmp://@example.com/live", UserInfo),
             ("rtmp://:@example.com/live", UserInfo),
+            ("rtmp://user:p@ss@example.com/live", UserInfo),
+            ("rtmp://user:50%@example.com/live", UserInfo),
+            ("rtmp://user:%+1@example.com/live", UserInfo),
+            ("rtmp://user:%ff@example.com/live", UserInfo),
+            ("rtmp://user:pass@exa%6dple.com/live", Host),
+            ("rtmp://user:pass@/live", Malformed),
             ("rtmp://2130706433/live", Address),
             ("rtmp://0x7f000001/live", Address),
             ("rtmp://0177.0.0.1/live", Address),
@@ -305,6 +376,44 @@ mod tests {
         ] {
             assert_eq!(OutputUrl::parse(text), Err(why), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_user_is_taken_apart_and_said_to_nobody() {
+        for (text, name, password, tc_url) in [
+            (
+                "rtmp://me:hunter2@example.com/live",
+                "me",
+                "hunter2",
+                "rtmp://example.com/live",
+            ),
+            (
+                "rtmps://me%40home:a%2Fb%25:c@[2001:db8::1]:444/live?a=me:b@c/",
+                "me@home",
+                "a/b%:c",
+                "rtmps://[2001:db8::1]:444/live?a=me:b@c",
+            ),
+            (
+                "rtmp://rtmp:rtmp@rtmp.example/rtmp",
+                "rtmp",
+                "rtmp",
+                "rtmp://rtmp.example/rtmp",
+            ),
+        ] {
+            let url = OutputUrl::parse(text).unwrap();
+            let user = url.user().unwrap();
+            assert_eq!(
+                (user.name.expose(), user.password.expose(), url.tc_url()),
+                (name, password, tc_url)
+            );
+            assert_eq!(url.as_str(), text);
+            assert_eq!(format!("{user:?}"), "<redacted>");
+        }
+        let bare = OutputUrl::parse("rtmp://example.com/live").unwrap();
+        assert_eq!(bare.user(), None);
+        let with = OutputUrl::parse("rtmp://me:hunter2@example.com/live").unwrap();
+        assert!(bare.is_same_destination(&with));
+        assert_eq!(format!("{with:?}"), "rtmp://example.com:1935/…");
     }
 
     #[test]

@@ -114,6 +114,7 @@ test("urls and keys come back to the letter", async (t) => {
     ["a name in capitals", { url: "RTMP://A.Example.COM/Live", streamKey: "k" }],
     ["an internationalised name", { url: "rtmp://bücher.example/live", streamKey: "k" }],
     ["a name in Japanese", { url: "rtmp://例え.テスト/live", streamKey: "k" }],
+    ["a user name and a password", { url: "rtmps://me:p%40ss@a.example.com/live", streamKey: "k" }],
     ["a longest url", { url: `${url}/${"a".repeat(2048 - url.length - 1)}`, streamKey: "k" }],
     ["a key with ?, /, & and =", { url, streamKey: "a?b=c&d=/e#f%20" }],
     ["a key with blanks at its ends", { url, streamKey: "  key  " }],
@@ -139,8 +140,9 @@ test("what cannot be used is refused with its field, and changes nothing", async
   const output = await control.createOutput(input.uid);
   const url = "rtmp://a.example.com/live";
   for (const [name, body, pointer] of [
-    ["a user name", { url: "rtmp://me@a.example.com/live" }, "/url"],
-    ["a password", { url: "rtmp://me:secret@a.example.com/live" }, "/url"],
+    ["a user name alone", { url: "rtmp://me@a.example.com/live" }, "/url"],
+    ["a user name and an empty password", { url: "rtmp://me:@a.example.com/live" }, "/url"],
+    ["a password with an @", { url: "rtmp://me:p@ss@a.example.com/live" }, "/url"],
     ["an empty user name", { url: "rtmp://@a.example.com/live" }, "/url"],
     ["port 0", { url: "rtmp://a.example.com:0/live" }, "/url"],
     ["port 70000", { url: "rtmp://a.example.com:70000/live" }, "/url"],

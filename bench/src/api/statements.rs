@@ -58,14 +58,14 @@ pub(crate) fn statements(account: AccountId) -> Result<Value> {
         NewOutput::parse(OUTPUT.as_bytes(), &policy)?,
         account,
         uid,
-        [3; 12],
+        [[3; 12], [4; 12]],
         &keyring,
     )?;
     let update_output = Change::update_output(
         OutputUpdate::parse(SWITCH.as_bytes(), &policy)?,
         account,
         uid,
-        [4; 12],
+        [[5; 12], [6; 12]],
         &keyring,
     )?;
     let InputUpdate {

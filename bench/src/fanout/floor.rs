@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
-use rtmp::client::{ClientEvent, PublishClient, PublishTarget};
+use rtmp::client::{ClientEvent, Login, PublishClient, PublishTarget};
 use rtmp::{Capabilities, StreamName};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
@@ -157,6 +157,8 @@ impl Output {
             tc_url: format!("rtmp://127.0.0.1:{port}/live"),
             stream_name: StreamName::new(key),
             capabilities: Capabilities::default(),
+            credentials: None,
+            login: Login::default(),
         };
         let mut client = PublishClient::new(target, Instant::now())?;
         loop {

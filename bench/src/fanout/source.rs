@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use rtmp::client::{ClientEvent, PublishClient, PublishTarget};
+use rtmp::client::{ClientEvent, Login, PublishClient, PublishTarget};
 use rtmp::{Capabilities, StreamName};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -36,6 +36,8 @@ pub(super) async fn publish(
             app: target.app,
             stream_name: StreamName::new(&target.key),
             capabilities: Capabilities::default(),
+            credentials: None,
+            login: Login::default(),
         },
         Instant::now(),
     )?;

@@ -12,6 +12,7 @@ use shared::id::AccountId;
 use crate::failure::Failure;
 use crate::keys::{Keyring, Place};
 use crate::request::{InputQuery, PageStart};
+use crate::sealed_url;
 use crate::sql::{InputPage, InputRow, LifecycleRow, ListedRow, OutputRow};
 use crate::status::View;
 
@@ -148,9 +149,10 @@ pub fn output(
     keyring: &Keyring,
 ) -> Result<Output, Failure> {
     let place = Place::output_key(account, row.uid);
+    let url_place = Place::output_url(account, row.uid);
     Ok(Output {
         uid: row.uid,
-        url: row.url,
+        url: sealed_url::open(&row.url, &url_place, keyring).map_err(|_| Failure::internal())?,
         stream_key: keyring
             .open(&place, &row.key_sealed)
             .map_err(|_| Failure::internal())?,

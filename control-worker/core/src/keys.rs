@@ -180,6 +180,14 @@ impl Place {
         }
     }
 
+    /// What the URL of an output says of the user.
+    pub fn output_url(account: AccountId, output: OutputUid) -> Self {
+        Self {
+            column: "url",
+            ..Self::output_key(account, output)
+        }
+    }
+
     /// What signs what `/stream/webhook` receives.
     pub fn webhook_secret(account: AccountId) -> Self {
         Self {

@@ -30,6 +30,7 @@ pub mod ray;
 pub mod relay_request;
 pub mod request;
 pub mod route;
+mod sealed_url;
 pub mod snapshot;
 pub mod sql;
 pub mod status;

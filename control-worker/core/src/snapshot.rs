@@ -5,6 +5,7 @@ use shared::link::{Owner, Snapshot, Target, WantedOutput, Wish};
 use shared::time::Timestamp;
 
 use crate::keys::{Keyring, Place, Unsealable};
+use crate::sealed_url;
 use crate::sql::Wanted;
 
 /// The snapshot of `input` as the database has it at `now`.
@@ -41,12 +42,13 @@ fn wish(wanted: &Wanted, keyring: &Keyring) -> Result<Wish, Unsealable> {
     }
     let outputs = wanted.outputs.iter().map(|row| {
         let place = Place::output_key(input.account, row.uid);
+        let url_place = Place::output_url(input.account, row.uid);
         Ok(WantedOutput {
             uid: row.uid,
             enabled: row.enabled,
             retry: row.retry,
             target: Target::Rtmp {
-                url: row.url.clone(),
+                url: sealed_url::open(&row.url, &url_place, keyring)?,
                 stream_key: keyring.open(&place, &row.key_sealed)?,
             },
         })

@@ -28,7 +28,7 @@ impl Destination {
         }
     }
 
-    /// The server alone, as `scheme://host:port`: the path and the query of a URL may be secret.
+    /// The server alone, as `scheme://host:port`: user, path and query of a URL may be secret.
     pub fn server(&self) -> String {
         let scheme = if self.url.tls() { "rtmps" } else { "rtmp" };
         match self.url.host() {
@@ -75,6 +75,10 @@ mod tests {
             (
                 "rtmps://example.com/app?token=hunter2",
                 "rtmps://example.com:443",
+            ),
+            (
+                "rtmp://hunter2:hunter2@example.com/app",
+                "rtmp://example.com:1935",
             ),
             (
                 "rtmp://[2001:db8::1]/live/hunter2",

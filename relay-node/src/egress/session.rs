@@ -8,7 +8,10 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
 use broadcast::{Action, Backlog, Cursor, Event, Read, Reason, Room, SendItem, Step};
-use rtmp::client::{ClientError, ClientEvent, PublishClient, PublishTarget, Words};
+use rtmp::client::{
+    ClientError, ClientEvent, Credentials, Demand, Login, LoginError, PublishClient, PublishTarget,
+    Words,
+};
 use rtmp::{ProtocolError, StreamName};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::Notify;
@@ -47,15 +50,42 @@ pub(super) enum End {
     Stopped,
 }
 
-/// Connects, publishes, and sends until told to stop or until it fails.
+/// Why a connection is left.
+enum Left {
+    End(End),
+    /// The destination wants to know who publishes, on another connection.
+    Unauthorized(Demand),
+}
+
+/// Connects, publishes, and sends until told to stop or until it fails. Where the destination wants
+/// a user, an attempt has a connection for each thing that it wants to know.
 pub(super) async fn run(attempt: &Arc<Attempt>, ask: &Ask) -> End {
-    match publish(attempt, ask).await {
-        Ok(()) => End::Stopped,
-        Err(end) => end,
+    let user = attempt.destination.url.user();
+    let credentials = user.map(|user| Credentials::new(user.name.expose(), user.password.expose()));
+    let mut login = Login::default();
+    loop {
+        let demand = match publish(attempt, ask, credentials.clone(), login.clone()).await {
+            Ok(()) => return End::Stopped,
+            Err(Left::End(end)) => return end,
+            Err(Left::Unauthorized(demand)) => demand,
+        };
+        // What is not random can be guessed by who listens, and no more.
+        let random = getrandom::u32().unwrap_or_default();
+        login = match login.answer(&demand, credentials.as_ref(), random) {
+            Ok(login) => login,
+            Err(LoginError::NoCredentials) => return Reason::AuthRequired.into(),
+            Err(LoginError::Refused) => return Reason::AuthFailed.into(),
+        };
+        tracing::debug!("the destination wants to know more of the user");
     }
 }
 
-async fn publish(attempt: &Arc<Attempt>, ask: &Ask) -> Result<(), End> {
+async fn publish(
+    attempt: &Arc<Attempt>,
+    ask: &Ask,
+    credentials: Option<Credentials>,
+    login: Login,
+) -> Result<(), Left> {
     let shared = &attempt.shared;
     let dialling = attempt.dialler.dial(&attempt.destination.url, |step| {
         shared.event(Event::Reached(step));
@@ -68,7 +98,7 @@ async fn publish(attempt: &Arc<Attempt>, ask: &Ask) -> Result<(), End> {
     };
     let connection = match dialled {
         Ok(connection) => connection,
-        Err(DialError { reason, words }) => return Err(End::Failed { reason, words }),
+        Err(DialError { reason, words }) => return Err(End::Failed { reason, words }.into()),
     };
     shared.event(Event::Reached(Step::Handshaking));
     let target = PublishTarget {
@@ -76,6 +106,8 @@ async fn publish(attempt: &Arc<Attempt>, ask: &Ask) -> Result<(), End> {
         tc_url: attempt.destination.url.tc_url().to_owned(),
         stream_name: StreamName::new(attempt.destination.stream_key.expose()),
         capabilities: attempt.feed.encoder().capabilities,
+        credentials,
+        login,
     };
     let Ok(client) = PublishClient::new(target, clock::now()) else {
         return Err(Reason::Internal.into());
@@ -110,7 +142,7 @@ async fn publish(attempt: &Arc<Attempt>, ask: &Ask) -> Result<(), End> {
     };
     session.say_goodbye().await;
     match session.renewing {
-        true => Err(End::Renewed),
+        true => Err(End::Renewed.into()),
         false => Ok(()),
     }
 }
@@ -139,7 +171,7 @@ impl Reader for Sender {
 
 impl Sender {
     /// Sends until told to stop, or until there is nothing more to send and nothing will come.
-    async fn drive(&self, ask: &Ask) -> Result<(), End> {
+    async fn drive(&self, ask: &Ask) -> Result<(), Left> {
         let mut stop = pin!(ask.stop.cancelled());
         let mut finish = pin!(ask.finish.cancelled());
         let mut wanted = pin!(self.wanted.notified());
@@ -170,9 +202,7 @@ impl Sender {
                     timer.as_mut().reset(deadline);
                 }
                 ready!(timer.as_mut().poll(cx));
-                if let Err(end) = session.take_timeout() {
-                    return Poll::Ready(Err(end));
-                }
+                session.take_timeout()?;
             }
         })
         .await
@@ -221,9 +251,9 @@ impl Session {
     }
 
     /// Does what can be done; done when there is nothing more to send and nothing will come.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Left>> {
         if let Some(end) = self.failed.take() {
-            return Poll::Ready(Err(end));
+            return Poll::Ready(Err(end.into()));
         }
         loop {
             self.take_events()?;
@@ -256,7 +286,7 @@ impl Session {
         }
     }
 
-    fn take_events(&mut self) -> Result<(), End> {
+    fn take_events(&mut self) -> Result<(), Left> {
         while let Some(event) = self.client.poll_event() {
             match event {
                 ClientEvent::Publishing { confirmed } => {
@@ -265,13 +295,12 @@ impl Session {
                     (self.live, self.unread) = (true, true);
                     self.look_at = clock::now() + LOOK_INTERVAL;
                 }
-                ClientEvent::Refused(words) => return Err(refused(words)),
+                ClientEvent::Refused(words) => return Err(refused(words).into()),
                 ClientEvent::Ended(words) => {
-                    return Err(End::Failed {
-                        reason: Reason::ClosedByPeer,
-                        words: text(words),
-                    });
+                    let (reason, words) = (Reason::ClosedByPeer, text(words));
+                    return Err(End::Failed { reason, words }.into());
                 }
+                ClientEvent::Unauthorized(demand) => return Err(Left::Unauthorized(demand)),
                 _ => {}
             }
         }
@@ -398,6 +427,18 @@ impl Session {
         let inbox = self.client.read_buf();
         inbox.clear();
         exchange(&mut self.connection, Some(inbox), &mut self.outbox).await
+    }
+}
+
+impl From<End> for Left {
+    fn from(end: End) -> Self {
+        Self::End(end)
+    }
+}
+
+impl From<Reason> for Left {
+    fn from(reason: Reason) -> Self {
+        Self::End(reason.into())
     }
 }
 

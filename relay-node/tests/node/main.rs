@@ -9,6 +9,7 @@
 )]
 
 mod bounds;
+mod login;
 mod process;
 mod relay;
 mod returns;

@@ -33,6 +33,16 @@ pub(crate) const BROWSER: Packages = Packages {
     packages: &["chromium"],
 };
 
+/// Another encoder that logs in to destinations.
+pub(crate) const TEST: Packages = Packages {
+    why: "by the tests, as an encoder that is not FFmpeg",
+    packages: &[
+        "gstreamer1.0-tools",
+        "gstreamer1.0-plugins-good",
+        "gstreamer1.0-plugins-bad",
+    ],
+};
+
 /// A real OBS without a screen, and an empty machine.
 pub(crate) const FULL_TEST: Packages = Packages {
     why: "by `test --full`, which streams from OBS Studio and sets up an empty machine",

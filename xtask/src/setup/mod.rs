@@ -22,7 +22,7 @@ pub(crate) enum Purpose {
     Run,
     /// The encoder and the servers of `dev --demo` and of `bench`.
     Demo,
-    /// What the tests need besides: the Python packages, and a browser.
+    /// What the tests need besides: another encoder, the Python packages, and a browser.
     Test,
     /// What only `test --full` runs.
     FullTest,
@@ -94,6 +94,7 @@ fn steps(purpose: Purpose) -> Vec<Box<dyn Step>> {
         steps.push(Box::new(debian::ENCODER_AND_SERVERS));
     }
     if purpose >= Purpose::Test {
+        steps.push(Box::new(debian::TEST));
         steps.push(Box::new(python::Packages));
         steps.push(Box::new(debian::BROWSER));
     }

@@ -10,6 +10,7 @@ use shared::time::Timestamp;
 
 use crate::keys::{Keyring, Place, Unsealable};
 use crate::request::{KeyRotation, NewInput, NewOutput, OutputUpdate, SettingsUpdate};
+use crate::sealed_url;
 use crate::sql;
 
 /// What to change. Holds secrets in sealed form only.
@@ -33,7 +34,7 @@ pub enum Change {
     CreateOutput {
         /// Its id.
         uid: OutputUid,
-        /// Where to send.
+        /// Where to send; what it says of the user is sealed.
         url: String,
         /// The destination's stream key, sealed.
         key_sealed: String,
@@ -133,7 +134,7 @@ impl Change {
         })
     }
 
-    /// A new output. `nonce` is random and never used twice.
+    /// A new output. The nonces are random and never used twice.
     ///
     /// # Errors
     ///
@@ -142,20 +143,21 @@ impl Change {
         body: NewOutput,
         account: AccountId,
         uid: OutputUid,
-        nonce: [u8; 12],
+        [key_nonce, url_nonce]: [[u8; 12]; 2],
         keyring: &Keyring,
     ) -> Result<Self, Unsealable> {
         let place = Place::output_key(account, uid);
+        let url_place = Place::output_url(account, uid);
         Ok(Self::CreateOutput {
             uid,
-            url: body.url.as_str().to_owned(),
-            key_sealed: keyring.seal(&place, nonce, &body.stream_key)?,
+            url: sealed_url::seal(&body.url, &url_place, url_nonce, keyring)?,
+            key_sealed: keyring.seal(&place, key_nonce, &body.stream_key)?,
             enabled: body.enabled,
             meta: body.meta,
         })
     }
 
-    /// Other settings of an output. `nonce` is random and never used twice.
+    /// Other settings of an output. The nonces are random and never used twice.
     ///
     /// # Errors
     ///
@@ -164,16 +166,20 @@ impl Change {
         body: OutputUpdate,
         account: AccountId,
         uid: OutputUid,
-        nonce: [u8; 12],
+        [key_nonce, url_nonce]: [[u8; 12]; 2],
         keyring: &Keyring,
     ) -> Result<Self, Unsealable> {
         let place = Place::output_key(account, uid);
+        let url_place = Place::output_url(account, uid);
         let key = body.stream_key.as_ref();
         Ok(Self::UpdateOutput {
             uid,
-            url: body.url.map(|url| url.as_str().to_owned()),
+            url: body
+                .url
+                .map(|url| sealed_url::seal(&url, &url_place, url_nonce, keyring))
+                .transpose()?,
             key_sealed: key
-                .map(|key| keyring.seal(&place, nonce, key))
+                .map(|key| keyring.seal(&place, key_nonce, key))
                 .transpose()?,
             enabled: body.enabled,
             meta: body.meta,

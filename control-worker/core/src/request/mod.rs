@@ -379,7 +379,7 @@ mod tests {
                 "400/10005 /url",
             ),
             (
-                r#"{"url": "rtmp://u:p@h/a", "streamKey": "k"}"#,
+                r#"{"url": "rtmp://u@h/a", "streamKey": "k"}"#,
                 "400/10005 /url",
             ),
             (
@@ -463,7 +463,7 @@ mod tests {
     #[test]
     fn no_message_repeats_a_secret() {
         for body in [
-            r#"{"url": "rtmp://u:hunter2@h/a", "streamKey": "k"}"#,
+            r#"{"url": "rtmp://u:hunter2@h", "streamKey": "k"}"#,
             r#"{"url": "rtmp://h/a", "streamKey": "hunter2\n"}"#,
             r#"{"url": "rtmp://h/a", "streamKey": ["hunter2"]}"#,
             r#"{"url": "rtmp://h/a", "streamKey": "hunter2"#,

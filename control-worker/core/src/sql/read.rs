@@ -1,7 +1,6 @@
 //! Statements that read.
 
 use shared::id::{AccountId, InputUid, OutputUid};
-use shared::output_url::OutputUrl;
 use shared::time::Timestamp;
 
 use super::{
@@ -11,6 +10,7 @@ use super::{
 use crate::auth::{TokenHash, TokenId};
 use crate::change::Refusal;
 use crate::permission::Permission;
+use crate::sealed_url;
 
 /// Looks a token up; its row, if there is one, is a [`TokenRecord`](crate::auth::TokenRecord).
 pub fn token_by_hash(hash: &TokenHash) -> Statement {
@@ -122,12 +122,12 @@ impl Wanted {
 
     /// Other outputs that send to the same place as `output`.
     pub(crate) fn alike(&self, output: &OutputRow) -> Vec<OutputRow> {
-        let Ok(url) = OutputUrl::parse(&output.url) else {
+        let Some(url) = sealed_url::destination(&output.url) else {
             return Vec::new();
         };
         let is_alike = |row: &&OutputRow| {
-            let other = OutputUrl::parse(&row.url);
-            row.uid != output.uid && other.is_ok_and(|other| url.is_same_destination(&other))
+            let other = sealed_url::destination(&row.url);
+            row.uid != output.uid && other.is_some_and(|other| url.is_same_destination(&other))
         };
         self.outputs.iter().filter(is_alike).cloned().collect()
     }

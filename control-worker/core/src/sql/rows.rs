@@ -150,7 +150,7 @@ pub struct LifecycleRow {
 pub struct OutputRow {
     /// Its id.
     pub uid: OutputUid,
-    /// Where to send, as the user typed it.
+    /// Where to send, as the user typed it, but with what it says of the user sealed.
     pub url: String,
     /// The destination's stream key, sealed.
     pub key_sealed: String,

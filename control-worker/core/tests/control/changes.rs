@@ -1,14 +1,17 @@
 //! Every change is made whole by one batch, or not at all.
 
+use control_core::answer;
 use control_core::auth::{TokenHash, TokenId, TokenRecord};
 use control_core::change::{Change, ChangeRequest, Limits, Outcome, Refusal};
 use control_core::destination::DestinationPolicy;
 use control_core::keys::Place;
 use control_core::permission::{Permission, Permissions};
 use control_core::request::{NewInput, OutputUpdate, SettingsUpdate};
+use control_core::snapshot;
 use control_core::sql::{InputRead, OutputRow, PublishCheck, Results, Wanted, token_by_hash};
+use control_core::status::View;
 use shared::id::AccountId;
-use shared::link::{InputSettings, OnFormatChange, OnStop, Takeover};
+use shared::link::{InputSettings, OnFormatChange, OnStop, Takeover, Target, Wish};
 use shared::secret::Secret;
 use shared::time::Timestamp;
 
@@ -372,7 +375,14 @@ fn an_output_is_changed_in_place() {
     let policy = DestinationPolicy::parse("", "").unwrap();
     let update = |body| {
         let update = OutputUpdate::parse(body, &policy).unwrap();
-        Change::update_output(update, account(), output(1), [9; 12], &keyring()).unwrap()
+        Change::update_output(
+            update,
+            account(),
+            output(1),
+            [[9; 12], [10; 12]],
+            &keyring(),
+        )
+        .unwrap()
     };
     let after = changed(database.change(4, &request(1, update(body))));
     let [row] = after.outputs.as_slice() else {
@@ -400,6 +410,28 @@ fn an_output_is_changed_in_place() {
     let cleared = changed(database.change(7, &request(1, update(br#"{"meta": null}"#))));
     assert_eq!(cleared.outputs[0].meta, "{}");
     assert_eq!(cleared.outputs[0].key_sealed, row.key_sealed);
+}
+
+#[test]
+fn a_user_in_a_url_is_sealed_and_shown_as_typed() {
+    let database = with_output();
+    let url = "rtmps://me:hunter2@b.example/app";
+    let body = format!(r#"{{"url": "{url}"}}"#);
+    let policy = DestinationPolicy::parse("", "").unwrap();
+    let update = OutputUpdate::parse(body.as_bytes(), &policy).unwrap();
+    let nonces = [[9; 12], [10; 12]];
+    let update = Change::update_output(update, account(), output(1), nonces, &keyring()).unwrap();
+    let after = changed(database.change(3, &request(1, update)));
+    let row = &after.outputs[0];
+    assert!(!row.url.contains("hunter2") && !row.url.contains("me:"));
+    let shown = answer::output(row.clone(), &View::empty(), account(), &keyring()).unwrap();
+    assert_eq!(shown.url, url);
+    let now = Timestamp::from_micros(0);
+    let snapshot = snapshot::build(input(1), 3, 1, None, &after, now, &keyring()).unwrap();
+    let Wish::Relay { outputs, .. } = snapshot.wish else {
+        panic!("{snapshot:?}");
+    };
+    assert!(matches!(&outputs[0].target, Target::Rtmp { url: told, .. } if told == url));
 }
 
 #[test]

@@ -168,7 +168,7 @@ fn add_and_list_outputs() {
             NewOutput::parse(body, &policy).unwrap(),
             account(),
             output(n),
-            [n; 12],
+            [[n; 12], [n + 1; 12]],
             &keyring(),
         );
         let change = request(1, change.unwrap());

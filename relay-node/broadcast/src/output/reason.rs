@@ -10,6 +10,10 @@ use crate::backoff::Pace;
 pub enum Reason {
     /// The destination's address is one that this relay must not connect to.
     AddressForbidden,
+    /// The destination does not accept the user name and the password.
+    AuthFailed,
+    /// The destination wants a user name and a password, and there are none.
+    AuthRequired,
     /// The destination says that the stream is being published already.
     BadName,
     /// The destination closed the connection, or it was cut.
@@ -52,8 +56,10 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::AddressForbidden,
+        Self::AuthFailed,
+        Self::AuthRequired,
         Self::BadName,
         Self::ClosedByPeer,
         Self::ConnectFailed,
@@ -79,6 +85,8 @@ impl Reason {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::AddressForbidden => "address_forbidden",
+            Self::AuthFailed => "auth_failed",
+            Self::AuthRequired => "auth_required",
             Self::BadName => "bad_name",
             Self::ClosedByPeer => "closed_by_peer",
             Self::ConnectFailed => "connect_failed",
@@ -107,6 +115,13 @@ impl Reason {
             Self::AddressForbidden => {
                 "The destination's name leads to an address that this relay does not connect to, \
                  such as a private network: use the destination's public name."
+            }
+            Self::AuthFailed => {
+                "The destination does not accept the user name and password in the URL: check both."
+            }
+            Self::AuthRequired => {
+                "The destination wants a user name and a password: put them into the URL, as in \
+                 rtmp://user:password@host/application."
             }
             Self::BadName => {
                 "The destination says that this stream is being published already: stop the other \
@@ -179,6 +194,8 @@ impl Reason {
         matches!(
             self,
             Self::AddressForbidden
+                | Self::AuthFailed
+                | Self::AuthRequired
                 | Self::BadName
                 | Self::Rejected
                 | Self::TlsCertificate

@@ -3,7 +3,8 @@
 use std::time::Instant;
 
 use super::{
-    CONNECT, CREATE_STREAM, ClientEvent, FC_PUBLISH, PublishClient, RELEASE_STREAM, State, Words,
+    CONNECT, CREATE_STREAM, ClientEvent, Demand, FC_PUBLISH, PublishClient, RELEASE_STREAM, State,
+    Words,
 };
 use crate::amf0::Value;
 use crate::command::Command;
@@ -27,7 +28,7 @@ impl PublishClient {
     fn result(&mut self, now: Instant, result: &Command) {
         if result.transaction == CONNECT && self.state == State::Connecting {
             match refusal(result.argument(0)) {
-                true => self.refused(self.words(result.argument(0))),
+                true => self.refused(result.argument(0)),
                 false => self.create_stream(now),
             }
         } else if result.transaction == CREATE_STREAM && self.state == State::Creating {
@@ -44,13 +45,13 @@ impl PublishClient {
         }
         // Where the information is where it should not be, the text is better than none.
         let information = error.argument(0).or_else(|| error.values.first());
-        self.refused(self.words(information));
+        self.refused(information);
     }
 
     fn status(&mut self, status: &Command) {
         let information = status.argument(0);
         if refusal(information) {
-            self.refused(self.words(information));
+            self.refused(information);
             return;
         }
         match (code(information), self.state) {
@@ -65,9 +66,17 @@ impl PublishClient {
         }
     }
 
-    fn refused(&mut self, words: Words) {
+    fn refused(&mut self, information: Option<&Value>) {
+        let demand = match self.state {
+            State::Connecting => text(information, "description").and_then(Demand::read),
+            _ => None,
+        };
+        let event = match demand {
+            Some(demand) => ClientEvent::Unauthorized(demand),
+            None => ClientEvent::Refused(self.words(information)),
+        };
         self.close();
-        self.events.push_back(ClientEvent::Refused(words));
+        self.events.push_back(event);
     }
 
     fn ended(&mut self, words: Words) {
@@ -76,20 +85,14 @@ impl PublishClient {
     }
 
     fn words(&self, information: Option<&Value>) -> Words {
-        let text = |name| {
-            let text = information
-                .and_then(|information| information.get(name))
-                .and_then(Value::as_str)
-                .unwrap_or_default();
-            self.presentable(text)
-        };
+        let description = text(information, "description").unwrap_or_default();
         Words {
             // A code that we know holds no key, whatever the key is: callers act on it.
             code: match code(information) {
                 known if REFUSALS.contains(&known) => known.to_owned(),
                 unknown => self.presentable(unknown),
             },
-            description: match (text("description"), information) {
+            description: match (self.presentable(description), information) {
                 // Some put the text in the place of the object.
                 (empty, Some(Value::String(bare))) if empty.is_empty() => self.presentable(bare),
                 (description, _) => description,
@@ -110,18 +113,16 @@ impl PublishClient {
 }
 
 fn code(information: Option<&Value>) -> &str {
-    information
-        .and_then(|information| information.get("code"))
-        .and_then(Value::as_str)
-        .unwrap_or_default()
+    text(information, "code").unwrap_or_default()
+}
+
+fn text<'v>(information: Option<&'v Value>, name: &str) -> Option<&'v str> {
+    information?.get(name)?.as_str()
 }
 
 /// Whether an information object means no. Some servers refuse at level `status`, or at none.
 fn refusal(information: Option<&Value>) -> bool {
-    let level = information
-        .and_then(|information| information.get("level"))
-        .and_then(Value::as_str);
-    level == Some("error") || REFUSALS.contains(&code(information))
+    text(information, "level") == Some("error") || REFUSALS.contains(&code(information))
 }
 
 /// Codes that mean no at any level.

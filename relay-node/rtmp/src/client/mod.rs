@@ -6,6 +6,7 @@
 //! ```
 
 mod answers;
+mod login;
 mod target;
 
 use std::collections::VecDeque;
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 
+pub use login::{Challenge, Credentials, Demand, Login, LoginError};
 pub use target::PublishTarget;
 
 use crate::amf0::Value;
@@ -256,12 +258,16 @@ impl PublishClient {
     }
 
     fn connect(&mut self, now: Instant) {
+        let login = self.target.login.query();
         let mut object = vec![
-            ("app", Value::string(&self.target.app)),
+            ("app", Value::string(format!("{}{login}", self.target.app))),
             ("type", Value::string("nonprivate")),
             ("flashVer", Value::string(FLASH_VERSION)),
             ("swfUrl", Value::string(&self.target.tc_url)),
-            ("tcUrl", Value::string(&self.target.tc_url)),
+            (
+                "tcUrl",
+                Value::string(format!("{}{login}", self.target.tc_url)),
+            ),
         ];
         object.extend(self.target.capabilities.properties());
         self.call(CONNECT, "connect", [Value::object(object)]);
@@ -328,6 +334,9 @@ pub enum ClientEvent {
     /// The destination ended the stream without calling it an error, and the client
     /// [is closed](PublishClient::is_closed).
     Ended(Words),
+    /// The destination wants to know who publishes, on another connection: connect again with what
+    /// [`Login::answer`] makes of it. The client [is closed](PublishClient::is_closed).
+    Unauthorized(Demand),
 }
 
 /// What a destination gave as its reason, every secret of ours taken out.

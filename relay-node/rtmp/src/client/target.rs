@@ -1,6 +1,7 @@
 use std::cmp::Reverse;
 use std::fmt;
 
+use super::{Credentials, Login};
 use crate::capabilities::Capabilities;
 use crate::stream_name::StreamName;
 
@@ -9,12 +10,17 @@ use crate::stream_name::StreamName;
 pub struct PublishTarget {
     /// The application: the path of the server URL, with its query.
     pub app: String,
-    /// The server URL as the user gave it. YouTube, Twitch and nginx refuse a connection without.
+    /// The server URL as the user gave it, without user name and password. YouTube, Twitch and nginx
+    /// refuse a connection without.
     pub tc_url: String,
     /// The stream key, byte for byte as the user gave it: it may hold `/`, `?` and `&`.
     pub stream_name: StreamName,
     /// What the stream's encoder knows of Enhanced RTMP, said in its place.
     pub capabilities: Capabilities,
+    /// Who publishes, kept out of what the destination says; told only by `login`.
+    pub credentials: Option<Credentials>,
+    /// What is said of them.
+    pub login: Login,
 }
 
 impl PublishTarget {
@@ -49,9 +55,11 @@ impl PublishTarget {
             }
         }
         parts.extend(name.split(['/', '?']));
-        if let Some((user, _)) = authority(&self.tc_url).rsplit_once('@') {
+        if let Some(credentials) = &self.credentials {
+            let [user, password] = credentials.secrets();
             parts.push(user);
-            parts.extend(user.split_once(':').map(|(_, password)| password));
+            // A password goes however short, as the key does.
+            secrets.push(password);
         }
         // Shorter parts (`1`, `live`) are no secrets, and would riddle the text.
         secrets.extend(
@@ -73,11 +81,6 @@ impl fmt::Debug for PublishTarget {
 /// The shortest part of a key or query that is taken for a secret of its own, in bytes.
 const MIN_SECRET_PART: usize = 6;
 
-fn authority(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    rest.split(['/', '?']).next().unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,26 +91,29 @@ mod tests {
             tc_url: tc_url.into(),
             stream_name: StreamName::new(name),
             capabilities: Capabilities::default(),
+            credentials: None,
+            login: Login::default(),
         }
     }
 
     #[test]
     fn whatever_a_destination_repeats_of_the_address_is_taken_out() {
-        let target = target(
+        let mut target = target(
             "app?token=apptoken",
-            "rtmps://user:password@host/app?token=apptoken",
+            "rtmps://host/app?token=apptoken",
             "live_1_abcdef?sig=signature&bw=1",
         );
+        target.credentials = Some(Credentials::new("somebody", "pass"));
         for (said, shown) in [
             ("Bad: live_1_abcdef?sig=signature&bw=1!", "Bad: <redacted>!"),
             ("live_1_abcdef in use", "<redacted> in use"),
             ("sig signature is wrong", "sig <redacted> is wrong"),
             ("app?token=apptoken", "app?<redacted>"),
             (
-                "apptoken, user:password, password",
-                "<redacted>, <redacted>, <redacted>",
+                "apptoken, somebody:pass, pass",
+                "<redacted>, <redacted>:<redacted>, <redacted>",
             ),
-            ("1 stream of user", "1 stream of user"),
+            ("1 stream of app", "1 stream of app"),
         ] {
             assert_eq!(target.redact(said), shown);
         }
@@ -143,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_target_prints_nothing() {
-        let target = target("app?t=x", "rtmp://u:p@h/app?t=x", "key");
+        let target = target("app?t=x", "rtmp://h/app?t=x", "key");
         assert_eq!(format!("{target:?}"), "PublishTarget(<redacted>)");
     }
 }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::peer::Peer;
 use crate::amf0::Value;
 use crate::capabilities::Capabilities;
-use crate::client::{PublishClient, PublishTarget};
+use crate::client::{Login, PublishClient, PublishTarget};
 use crate::message::MessageType;
 use crate::server::{Refusal, ServerConfig, ServerEvent, ServerSession};
 use crate::stream_name::StreamName;
@@ -140,6 +140,8 @@ proptest! {
             tc_url: "rtmp://host/app".into(),
             stream_name: StreamName::new("key"),
             capabilities: Capabilities::default(),
+            credentials: None,
+            login: Login::default(),
         };
         let mut client = PublishClient::new(target, now).unwrap();
         let mut destination = Peer::destination();

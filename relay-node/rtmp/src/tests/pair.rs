@@ -6,7 +6,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use crate::capabilities::Capabilities;
-use crate::client::{ClientEvent, PublishClient, PublishTarget};
+use crate::client::{ClientEvent, Login, PublishClient, PublishTarget};
 use crate::message::{Message, MessageType};
 use crate::server::{PUBLISH_IDLE_TIMEOUT, Refusal, ServerConfig, ServerEvent, ServerSession};
 use crate::stream_name::StreamName;
@@ -32,6 +32,8 @@ impl Pair {
             tc_url: format!("rtmp://localhost/{app}"),
             stream_name: StreamName::new(key),
             capabilities: Capabilities::default(),
+            credentials: None,
+            login: Login::default(),
         };
         let mut pair = Self {
             now,

@@ -11,7 +11,7 @@ use rml_rtmp::sessions::{
 use rml_rtmp::time::RtmpTimestamp;
 
 use crate::capabilities::Capabilities;
-use crate::client::{ClientEvent, PublishClient, PublishTarget};
+use crate::client::{ClientEvent, Login, PublishClient, PublishTarget};
 use crate::handshake::Handshake;
 use crate::message::MessageType;
 use crate::server::{Refusal, ServerConfig, ServerEvent, ServerSession};
@@ -185,6 +185,8 @@ impl RmlDestination {
             tc_url: "rtmp://localhost/app".into(),
             stream_name: StreamName::new("key"),
             capabilities: Capabilities::default(),
+            credentials: None,
+            login: Login::default(),
         };
         let mut client = PublishClient::new(target, now).unwrap();
         let mut handshake = Handshake::server();

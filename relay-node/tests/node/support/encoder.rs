@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use rtmp::client::{ClientEvent, PublishClient, PublishTarget, Words};
+use rtmp::client::{ClientEvent, Login, PublishClient, PublishTarget, Words};
 use rtmp::{Capabilities, StreamName};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -34,6 +34,8 @@ impl Encoder {
             tc_url: format!("rtmps://localhost:{}/{app}", address.port()),
             stream_name: StreamName::new(key),
             capabilities: Capabilities::default(),
+            credentials: None,
+            login: Login::default(),
         };
         let client = PublishClient::new(target, Instant::now()).unwrap();
         Self { stream, client }

@@ -1,5 +1,6 @@
 //! A node in this process, with encoders before it and destinations behind it.
 
+pub(crate) mod adobe;
 pub(crate) mod control;
 pub(crate) mod destination;
 pub(crate) mod encoder;

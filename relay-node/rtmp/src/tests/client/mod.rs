@@ -1,3 +1,4 @@
+mod login;
 mod publish;
 mod refusals;
 
@@ -6,7 +7,7 @@ use std::time::Instant;
 use super::peer::Peer;
 use crate::amf0::Value;
 use crate::capabilities::Capabilities;
-use crate::client::{ClientError, ClientEvent, PublishClient, PublishTarget};
+use crate::client::{ClientError, ClientEvent, Credentials, Login, PublishClient, PublishTarget};
 use crate::stream_name::StreamName;
 
 /// A client and the destination that it talks to.
@@ -23,13 +24,19 @@ impl Platform {
     }
 
     fn of(key: &str, capabilities: Capabilities) -> Self {
-        let now = Instant::now();
         let target = PublishTarget {
             app: "app".into(),
             tc_url: "rtmps://host:443/app".into(),
             stream_name: StreamName::new(key),
             capabilities,
+            credentials: Some(Credentials::new("me", "hunter2")),
+            login: Login::default(),
         };
+        Self::at(target)
+    }
+
+    fn at(target: PublishTarget) -> Self {
+        let now = Instant::now();
         Self {
             now,
             client: PublishClient::new(target, now).unwrap(),
