@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use broadcast::{
     Backlog, Budget, Cursor, Ingest, IngestFacts, Log, Onsets, Read, Room, SendItem, Warning,
 };
-use rtmp::flv::TagClass;
+use rtmp::flv::{self, Codec, TagClass};
 use rtmp::{Capabilities, Message};
 use shared::link::Protocol;
 
@@ -115,8 +115,9 @@ impl Feed {
                 return;
             }
             for message in messages {
-                state.ingest.observe(now, &message);
-                state.log.append(now, message);
+                let tag = flv::inspect(message.kind, &message.payload);
+                state.ingest.observe(now, tag, &message);
+                state.log.append_inspected(now, tag, message);
                 let newest = state.log.entry(state.log.end() - 1);
                 keyframe |= newest.is_some_and(|entry| entry.class == TagClass::VideoKeyframe);
             }
@@ -171,6 +172,11 @@ impl Feed {
     /// How many bits a second come, once there was time to measure them.
     pub fn steady_bitrate(&self, now: Instant) -> Option<u64> {
         self.lock().ingest.steady_bitrate(now)
+    }
+
+    /// How what the encoder sends is coded, as far as it is known.
+    pub fn codecs(&self) -> Vec<Codec> {
+        self.lock().ingest.codecs().collect()
     }
 
     /// Of these warnings, those that have just begun.

@@ -5,7 +5,7 @@ mod warning;
 
 use std::time::{Duration, Instant};
 
-use rtmp::flv::{self, Codec, PictureSize, SoundFormat, TagClass};
+use rtmp::flv::{self, Codec, PictureSize, SoundFormat, Tag, TagClass};
 use rtmp::{Message, MessageType};
 
 pub use warning::{
@@ -99,13 +99,13 @@ impl Ingest {
         };
     }
 
-    /// Takes note of a message that came at `now`.
-    pub fn observe(&mut self, now: Instant, message: &Message) {
+    /// Takes note of a message that came at `now`, already inspected.
+    pub fn observe(&mut self, now: Instant, tag: Tag, message: &Message) {
         self.heard = now;
         self.bytes.count(now, message.payload.len());
         match message.kind {
-            MessageType::VIDEO => self.observe_video(now, message),
-            MessageType::AUDIO => self.observe_audio(now, message),
+            MessageType::VIDEO => self.observe_video(now, tag, message),
+            MessageType::AUDIO => self.observe_audio(now, tag, message),
             _ => {}
         }
     }
@@ -119,6 +119,13 @@ impl Ingest {
     pub fn steady_bitrate(&self, now: Instant) -> Option<u64> {
         let measured = now.saturating_duration_since(self.began) >= METER_WINDOW;
         measured.then(|| self.bytes.bits_per_second(now))
+    }
+
+    /// How video and audio are coded, as far as they came and it is known.
+    pub fn codecs(&self) -> impl Iterator<Item = Codec> {
+        let video = self.video.codec_and_format().and_then(|(codec, _)| codec);
+        let audio = self.audio.codec_and_format().and_then(|(codec, _)| codec);
+        [video, audio].into_iter().flatten()
     }
 
     /// What there is to know.
@@ -145,8 +152,7 @@ impl Ingest {
         }
     }
 
-    fn observe_video(&mut self, now: Instant, message: &Message) {
-        let tag = flv::inspect(message.kind, &message.payload);
+    fn observe_video(&mut self, now: Instant, tag: Tag, message: &Message) {
         if !self.video.belongs(&tag) {
             return;
         }
@@ -167,8 +173,7 @@ impl Ingest {
         }
     }
 
-    fn observe_audio(&mut self, now: Instant, message: &Message) {
-        let tag = flv::inspect(message.kind, &message.payload);
+    fn observe_audio(&mut self, now: Instant, tag: Tag, message: &Message) {
         if !self.audio.belongs(&tag) {
             return;
         }

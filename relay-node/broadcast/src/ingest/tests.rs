@@ -47,7 +47,8 @@ impl Rig {
             stream_id: 1,
             payload: Bytes::copy_from_slice(payload),
         };
-        self.ingest.observe(self.now, &message);
+        let tag = flv::inspect(message.kind, &message.payload);
+        self.ingest.observe(self.now, tag, &message);
     }
 
     fn video(&mut self, is_keyframe: bool, bytes: usize) {

@@ -35,6 +35,11 @@ impl Log {
     /// own messages are the session's affair.
     pub fn append(&mut self, now: Instant, message: Message) {
         let tag = flv::inspect(message.kind, &message.payload);
+        self.append_inspected(now, tag, message);
+    }
+
+    /// [`append`](Self::append) for who has inspected the message already.
+    pub fn append_inspected(&mut self, now: Instant, tag: Tag, message: Message) {
         match frame(tag, &message) {
             Some(frame) => self.append_frame(now, tag, frame, message),
             None => self.append_beside(now, tag, message),

@@ -17,7 +17,7 @@ mod video;
 pub use codec::Codec;
 pub use composition::composition_time;
 pub use configuration::{PictureSize, SoundFormat, picture_size, sound_format};
-pub use format::{AudioFormat, StreamFormat};
+pub use format::StreamFormat;
 
 use crate::message::MessageType;
 

@@ -79,7 +79,8 @@ pub fn sound_format(payload: &[u8]) -> Option<SoundFormat> {
         Codec::Flac => sound::flac(body),
         Codec::Ac3 | Codec::Eac3 => sound::ac3(body),
         Codec::Mp3 => sound::mp3(body),
-        _ => None,
+        // The rest has no words of its own for it, and stands in tags of 2012 only.
+        _ => sound::classic(*payload.first()?),
     }
 }
 

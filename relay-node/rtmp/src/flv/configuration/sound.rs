@@ -69,6 +69,13 @@ pub(super) fn flac(header: &[u8]) -> Option<SoundFormat> {
     SoundFormat::new(bits.number(20)?, bits.number(3)? + 1)
 }
 
+/// The first byte of a tag of 2012 (Adobe's *Video File Format Specification 10.1*, E.4.2.1).
+pub(super) fn classic(first: u8) -> Option<SoundFormat> {
+    const RATES: [u32; 4] = [5_512, 11_025, 22_050, 44_100];
+    let rate = RATES.get(usize::from(first >> 2 & 3))?;
+    SoundFormat::new(*rate, 1 + u32::from(first & 1))
+}
+
 /// The beginning of an AC-3 or E-AC-3 frame (ETSI TS 102 366, 4.4.1, 4.4.2 and E.1.2).
 pub(super) fn ac3(frame: &[u8]) -> Option<SoundFormat> {
     const RATES: [u32; 3] = [48_000, 44_100, 32_000];
@@ -83,7 +90,12 @@ pub(super) fn ac3(frame: &[u8]) -> Option<SoundFormat> {
     };
     let (rate, mode);
     if is_enhanced {
-        bits.skip(2 + 3 + 11)?; // strmtyp, substreamid, frmsiz
+        // One that only adds channels to another says nothing of the whole.
+        const DEPENDENT: u32 = 1;
+        if bits.number(2)? == DEPENDENT {
+            return None;
+        }
+        bits.skip(3 + 11)?; // substreamid, frmsiz
         rate = match bits.number(2)? {
             3 => REDUCED_RATES.get(bits.number(2)? as usize),
             index => {
