@@ -138,6 +138,7 @@ test("a broadcast from its beginning to its end", async () => {
       bitrate: null,
       skippedMs: null,
       reconnects: 0,
+      warnings: [],
     },
   );
   assert.equal(first.configuration, "applied");

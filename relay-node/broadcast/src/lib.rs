@@ -107,8 +107,8 @@ pub use log::{
 };
 pub use meter::{METER_WINDOW, Meter};
 pub use output::{
-    ATTEMPT_MAX, Action, Event, Failure, OutputMachine, Reason, STABLE_AFTER, STALL_MAX,
-    STALL_SHOWN, State, Status, Step, WORDS_MAX,
+    ATTEMPT_MAX, Action, Event, Failure, OutputMachine, OutputWarning, Reason, STABLE_AFTER,
+    STALL_MAX, STALL_SHOWN, State, Status, Step, WORDS_MAX,
 };
 pub use reconcile::{Change, Wanted, reconcile};
 pub use revision::{Revision, RevisionGuard, Verdict};

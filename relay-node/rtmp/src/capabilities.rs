@@ -1,6 +1,7 @@
 //! What peers tell each other about Enhanced RTMP in `connect` and its answer.
 
 use crate::amf0::Value;
+use crate::flv::Codec;
 
 /// Entries kept of each list: there are about 15 codecs.
 const MAX_FOUR_CCS: usize = 32;
@@ -24,6 +25,8 @@ pub struct Capabilities {
 pub struct FourCcInfo;
 
 impl FourCcInfo {
+    /// The peer understands the codec.
+    pub const CAN_DECODE: u32 = 0x01;
     /// The peer passes the codec on, whether or not it understands it.
     pub const CAN_FORWARD: u32 = 0x04;
 }
@@ -50,6 +53,21 @@ impl Capabilities {
             && self.video.is_empty()
             && self.audio.is_empty()
             && self.caps_ex == 0
+    }
+
+    /// Whether the peer takes a codec, for all that it said: what the RTMP of 2012 has, every peer
+    /// takes; of the rest, what it names, or anything if it says so.
+    pub fn takes(&self, codec: Codec) -> bool {
+        let Some(four_cc) = codec.new_four_cc() else {
+            return true;
+        };
+        let is_it = |name: &str| name == "*" || name == four_cc;
+        let taken = FourCcInfo::CAN_DECODE | FourCcInfo::CAN_FORWARD;
+        self.four_ccs.iter().any(|name| is_it(name))
+            || [&self.video, &self.audio]
+                .into_iter()
+                .flatten()
+                .any(|(name, mask)| is_it(name) && mask & taken != 0)
     }
 
     /// What a relay answers a publisher of these capabilities, in the terms that it used.
@@ -188,6 +206,32 @@ mod tests {
         let capabilities = Capabilities::read(&connect_of_version_2());
         let object = Value::object(capabilities.properties());
         assert_eq!(Capabilities::read(&object), capabilities);
+    }
+
+    #[test]
+    fn what_a_peer_takes() {
+        let of = |name: &'static str, value| Capabilities::read(&Value::object([(name, value)]));
+        let list = |name| Value::StrictArray(vec![Value::string(name)]);
+        let map = |name, mask: u32| Value::object([(name, Value::Number(mask.into()))]);
+        let nothing = Capabilities::default();
+        for codec in [Codec::H264, Codec::Aac, Codec::Mp3, Codec::Vp6] {
+            assert!(nothing.takes(codec), "{codec}");
+        }
+        for (said, hevc, opus) in [
+            (nothing, false, false),
+            (of("fourCcList", list("hvc1")), true, false),
+            (of("fourCcList", list("*")), true, true),
+            (of("videoFourCcInfoMap", map("hvc1", 1)), true, false),
+            (of("videoFourCcInfoMap", map("hvc1", 4)), true, false),
+            // It encodes it, which is of no use to whoever sends it.
+            (of("videoFourCcInfoMap", map("hvc1", 2)), false, false),
+            (of("audioFourCcInfoMap", map("Opus", 1)), false, true),
+            (of("audioFourCcInfoMap", map("opus", 1)), false, false),
+            (of("capsEx", Value::Number(15.0)), false, false),
+        ] {
+            let takes = (said.takes(Codec::Hevc), said.takes(Codec::Opus));
+            assert_eq!(takes, (hevc, opus), "{said:?}");
+        }
     }
 
     #[test]

@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use broadcast::{
-    Action, Event, Failure, Meter, OutputMachine, Reason, Skipped, StartPolicy, State, Status, Step,
+    Action, Event, Failure, Meter, OutputMachine, OutputWarning, Reason, Skipped, StartPolicy,
+    State, Status, Step,
 };
 use shared::id::{InputUid, OutputUid};
 use tokio::sync::Notify;
@@ -148,6 +149,8 @@ pub struct Figures {
     pub bitrate: u64,
     /// What it was not sent because it lagged.
     pub skipped: Skipped,
+    /// What may be wrong at the destination, while it takes the stream.
+    pub warnings: Vec<OutputWarning>,
 }
 
 /// What the output's task and those who look at it share.
@@ -157,6 +160,7 @@ struct Inner {
     machine: OutputMachine,
     sent: Meter,
     skipped: Skipped,
+    warnings: Vec<OutputWarning>,
     observer: Option<Observer>,
 }
 
@@ -174,6 +178,7 @@ impl Inner {
             sent: self.sent.total(),
             bitrate: self.sent.bits_per_second(clock::now()),
             skipped: self.skipped,
+            warnings: self.warnings.clone(),
         }
     }
 
@@ -197,6 +202,7 @@ impl Shared {
             machine: OutputMachine::new(clock::now(), policy),
             sent: Meter::default(),
             skipped: Skipped::default(),
+            warnings: Vec::new(),
             observer: Some(observer),
         }))
     }
@@ -211,6 +217,21 @@ impl Shared {
 
     pub(super) fn skipped(&self, skipped: Skipped) {
         self.lock().skipped = skipped;
+    }
+
+    /// What may be wrong at the destination that takes the stream.
+    pub(super) fn warn(&self, warnings: Vec<OutputWarning>) {
+        let mut inner = self.lock();
+        if inner.warnings == warnings {
+            return;
+        }
+        for warning in &warnings {
+            tracing::info!(code = warning.code(), "{warning}");
+        }
+        inner.warnings = warnings;
+        if let Some(observer) = &inner.observer {
+            observer(&inner.figures());
+        }
     }
 
     pub(super) fn start_policy(&self) -> StartPolicy {
@@ -233,6 +254,10 @@ impl Shared {
         let (before, shown) = (inner.machine.status().state, inner.shown());
         // Without randomness retries fall together, and nothing worse.
         let action = change(&mut inner.machine, getrandom::u64().unwrap_or_default());
+        if !matches!(inner.machine.status().state, State::Live | State::Stalled) {
+            // Of the next connection nothing is known.
+            inner.warnings.clear();
+        }
         let status = inner.machine.status();
         if status.state != before {
             let failure = status.last_failure.filter(|_| status.next_retry.is_some());

@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
-use broadcast::{Action, Backlog, Cursor, Event, Read, Reason, Room, SendItem, Step};
+use broadcast::{
+    Action, Backlog, Cursor, Event, OutputWarning, Read, Reason, Room, SendItem, Step,
+};
 use rtmp::client::{
     ClientError, ClientEvent, Credentials, Demand, Login, LoginError, PublishClient, PublishTarget,
     Words,
@@ -379,6 +381,11 @@ impl Session {
             if let Some(Action::Abort | Action::Stop) = self.attempt.shared.event(event) {
                 return Err(End::Aborted);
             }
+            let taken = self.client.capabilities();
+            let mut codecs = self.attempt.feed.codecs();
+            codecs.retain(|codec| !taken.takes(*codec));
+            let warnings = codecs.into_iter().map(OutputWarning::CodecNotAnnounced);
+            self.attempt.shared.warn(warnings.collect());
         }
         Ok(())
     }

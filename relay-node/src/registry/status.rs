@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use broadcast::{Failure, IngestFacts, Reason, State};
+use broadcast::{Failure, IngestFacts, OutputWarning, Reason, State};
 use serde::Serialize;
 use shared::id::{InputUid, OutputUid};
-use shared::link::{IngestFigures, Protocol};
+use shared::link::{IngestFigures, Protocol, Warning};
 
 use super::figures;
 use super::on_air::{Idle, OnAir};
@@ -71,6 +71,8 @@ pub struct OutputStatus {
     pub bitrate_bps: u64,
     /// For how much media it had no picture, because it lagged.
     pub skipped_ms: u64,
+    /// What may be wrong at the destination, while it takes the stream.
+    pub warnings: Vec<Warning>,
 }
 
 /// What the node has done since it started, broadcasts on air included.
@@ -151,7 +153,16 @@ fn of_output(output: OutputUid, server: String, figures: Figures) -> OutputStatu
         bytes: figures.sent,
         bitrate_bps: figures.bitrate,
         skipped_ms: millis(figures.skipped.media),
+        warnings: warnings(&figures.warnings),
     }
+}
+
+pub(super) fn warnings(warnings: &[OutputWarning]) -> Vec<Warning> {
+    let said = |warning: &OutputWarning| Warning {
+        code: warning.code().to_owned(),
+        message: warning.to_string(),
+    };
+    warnings.iter().map(said).collect()
 }
 
 /// The destination's own words, or else ours.
@@ -181,6 +192,7 @@ fn of_idle(output: OutputUid, idle: Idle, since_ms: u64) -> OutputStatus {
         bytes: 0,
         bitrate_bps: 0,
         skipped_ms: 0,
+        warnings: Vec::new(),
     }
 }
 

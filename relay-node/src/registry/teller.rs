@@ -82,6 +82,7 @@ impl Teller {
             attempts: 0,
             connects: 0,
             next_retry: None,
+            warnings: Vec::new(),
         }));
     }
 
@@ -121,6 +122,7 @@ fn change(output: OutputUid, figures: &Figures, moment: Moment) -> OutputChange 
         attempts: figures.attempts,
         connects: figures.connects,
         next_retry: figures.next_retry.map(|when| moment.time_at(when)),
+        warnings: status::warnings(&figures.warnings),
     }
 }
 
@@ -149,6 +151,7 @@ mod tests {
             sent: 0,
             bitrate: 0,
             skipped: Skipped::default(),
+            warnings: Vec::new(),
         }
     }
 

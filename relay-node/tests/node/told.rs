@@ -1,16 +1,21 @@
 //! What the node tells its control plane, and how it obeys it, over real sockets.
 
+use bytes::Bytes;
+use rtmp::{Capabilities, MessageType};
+use shared::id::OutputUid;
 use shared::link::{
     Departure, Event, InputSettings, OutputChange, OutputState, Protocol, Publisher, Snapshot,
-    What, Wish,
+    Target, What, Wish,
 };
+use shared::secret::Secret;
 
+use crate::support::adobe::Adobe;
 use crate::support::control::{Controlled, input, relay};
 use crate::support::destination::Destination;
 use crate::support::encoder::Encoder;
 use crate::support::{group, headers, soon};
 
-fn output(destination: &Destination) -> shared::id::OutputUid {
+fn output(destination: &Destination) -> OutputUid {
     destination.wanted().uid
 }
 
@@ -36,7 +41,7 @@ async fn a_broadcast_is_told_as_it_goes() {
     let mut dead = Destination::plain(2).await;
     dead.url = "rtmp://127.0.0.1:1/live".to_owned();
     let mut off = dead.wanted();
-    (off.uid, off.enabled) = (shared::id::OutputUid::from_random([9; 16]), false);
+    (off.uid, off.enabled) = (OutputUid::from_random([9; 16]), false);
     let mut node = Controlled::new().await;
     let Wish::Relay {
         mut outputs,
@@ -96,6 +101,54 @@ async fn a_broadcast_is_told_as_it_goes() {
 
     encoder.stop().await;
     assert_eq!(node.until(ended).await, Departure::Goodbye);
+}
+
+#[tokio::test]
+async fn a_codec_that_a_destination_has_not_named_is_warned_of() {
+    // It repeats what the encoder says of itself.
+    let mut named = Destination::plain(1).await;
+    // It says nothing at all.
+    let mut mute = Adobe::new().await;
+    let mut wanted = vec![named.wanted(), named.wanted()];
+    wanted[1].uid = OutputUid::from_random([9; 16]);
+    wanted[1].target = Target::Rtmp {
+        url: mute.url("somebody:pa%25ss@"),
+        stream_key: Secret::new("key"),
+    };
+    let mut node = Controlled::new().await;
+    let knows = Capabilities {
+        four_ccs: vec!["hvc1".to_owned()],
+        ..Capabilities::default()
+    };
+    let mut encoder = node.publish_knowing(0, Wish::relay(wanted), knows).await;
+    named.publishing().await;
+    mute.logs_in("key").await;
+    let hevc = Bytes::from_static(b"\x90hvc1\x01configuration");
+    encoder.send(&[(MessageType::VIDEO, 0, hevc)]).await;
+    let warned = node
+        .until(|what| match what {
+            What::Output(change) => Some(change).filter(|change| !change.warnings.is_empty()),
+            _ => None,
+        })
+        .await;
+    assert_eq!(
+        (warned.output, warned.state),
+        (OutputUid::from_random([9; 16]), OutputState::Live)
+    );
+    assert_eq!(warned.warnings[0].code, "codec_not_announced");
+    assert!(warned.warnings[0].message.contains("takes HEVC"));
+    // For longer than it takes to look at the other one.
+    let other = soon(async {
+        loop {
+            let outputs = node.status().outputs;
+            let other = outputs.into_iter().find(|it| it.output != warned.output);
+            match other {
+                Some(other) if other.since_ms > 1500 => break other,
+                _ => tokio::task::yield_now().await,
+            }
+        }
+    });
+    assert_eq!(other.await.warnings, []);
 }
 
 #[tokio::test]

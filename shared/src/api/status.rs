@@ -161,6 +161,9 @@ pub struct OutputStatus {
     pub skipped_ms: Option<u64>,
     /// How often it was connected again in this broadcast.
     pub reconnects: u64,
+    /// What may be wrong at the destination, while it takes the stream.
+    #[serde(default)]
+    pub warnings: Vec<Warning>,
 }
 
 /// Whether what was configured is what is done.

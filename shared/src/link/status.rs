@@ -154,6 +154,9 @@ pub struct OutputChange {
     /// When the next attempt begins, while waiting for it.
     #[serde(default, with = "optional_micros")]
     pub next_retry: Option<Timestamp>,
+    /// What may be wrong at the destination, while it takes the stream.
+    #[serde(default)]
+    pub warnings: Vec<Warning>,
 }
 
 /// An output's state, as the API shows it.
@@ -265,7 +268,7 @@ pub struct AudioFigures {
     pub channels: Option<u32>,
 }
 
-/// Something to change at the encoder.
+/// Something to change or to look at.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Warning {
     /// A stable code in lower snake case.
@@ -327,10 +330,15 @@ mod tests {
                     attempts: 1,
                     connects: 0,
                     next_retry: Some(Timestamp::from_micros(5)),
+                    warnings: vec![Warning {
+                        code: "codec_not_announced".into(),
+                        message: "No.".into(),
+                    }],
                 }),
                 json!({"what": "output", "output": OUTPUT, "state": "backoff",
                     "reason": "connect_refused", "message": null, "attempts": 1, "connects": 0,
-                    "next_retry": 5}),
+                    "next_retry": 5,
+                    "warnings": [{"code": "codec_not_announced", "message": "No."}]}),
             ),
         ] {
             let event = Event {

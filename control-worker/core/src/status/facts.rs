@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 use shared::api::{InputError, InputState, OutputStatus, PastStatus};
 use shared::id::{AccountId, Instance, OutputUid};
-use shared::link::{OutputChange, OutputState};
+use shared::link::{OutputChange, OutputState, Warning};
 use shared::time::{Timestamp, micros};
 
 /// All but the outputs and the events. Holds no secret.
@@ -100,6 +100,8 @@ pub(super) struct OutputFacts {
     pub(super) attempts: u32,
     pub(super) connects: u64,
     pub(super) next_retry: Option<Timestamp>,
+    #[serde(default)]
+    pub(super) warnings: Vec<Warning>,
 }
 
 impl OutputFacts {
@@ -113,6 +115,7 @@ impl OutputFacts {
             attempts: change.attempts,
             connects: change.connects,
             next_retry: change.next_retry,
+            warnings: change.warnings,
         }
     }
 
@@ -127,6 +130,7 @@ impl OutputFacts {
             attempts: 0,
             connects: 0,
             next_retry: None,
+            warnings: Vec::new(),
         }
     }
 
@@ -147,6 +151,7 @@ impl OutputFacts {
             bitrate: None,
             skipped_ms: None,
             reconnects: self.connects.saturating_sub(1),
+            warnings: self.warnings.clone(),
         }
     }
 
@@ -158,6 +163,7 @@ impl OutputFacts {
             message: None,
             since: Some(since),
             next_retry_at: None,
+            warnings: Vec::new(),
             ..self.status()
         }
     }

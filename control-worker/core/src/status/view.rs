@@ -171,5 +171,6 @@ fn plain(state: OutputState) -> OutputStatus {
         bitrate: None,
         skipped_ms: None,
         reconnects: 0,
+        warnings: Vec::new(),
     }
 }

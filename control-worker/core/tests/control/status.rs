@@ -7,7 +7,7 @@ use control_core::status::{MAX_EVENTS, News, View, unavailable};
 use shared::api::{ApiEvent, Configuration, EventKind, InputState};
 use shared::limits::MAX_STATUS_HISTORY;
 use shared::link::{
-    Departure, Event, Fault, OutputChange, OutputState, Owner, Protocol, Publisher, What,
+    Departure, Event, Fault, OutputChange, OutputState, Owner, Protocol, Publisher, Warning, What,
 };
 use shared::time::Timestamp;
 
@@ -82,6 +82,7 @@ fn change(n: u8, state: OutputState) -> OutputChange {
         attempts: 0,
         connects: 0,
         next_retry: None,
+        warnings: Vec::new(),
     }
 }
 
@@ -243,6 +244,27 @@ fn an_output_says_why_and_what_comes_next() {
     assert_eq!((status.attempts, status.reconnects), (3, 2));
     assert_eq!(status.since, Some(since));
     assert_eq!(status.next_retry_at, Some(next));
+}
+
+#[test]
+fn an_output_says_what_may_be_wrong_while_it_is_live() {
+    let world = World::with_output();
+    let mut teller = Teller::on_air(&world, at("a", 1));
+    teller.happens(connected(false));
+    let warnings = vec![Warning {
+        code: "codec_not_announced".into(),
+        message: "The destination has not said that it takes HEVC.".into(),
+    }];
+    teller.happens(What::Output(OutputChange {
+        warnings: warnings.clone(),
+        ..change(1, OutputState::Live)
+    }));
+    assert_eq!(
+        view(&world).output(output(1), true, MADE).warnings,
+        warnings
+    );
+    teller.happens(is(1, OutputState::Backoff));
+    assert_eq!(view(&world).output(output(1), true, MADE).warnings, []);
 }
 
 #[test]

@@ -435,6 +435,7 @@ fn status_of_output() -> Value {
     json!({
         "state": "live", "reason": null, "message": null, "since": null, "attempts": 0,
         "nextRetryAt": null, "bytes": null, "bitrate": null, "skippedMs": null, "reconnects": 0,
+        "warnings": [],
     })
 }
 

@@ -1,11 +1,13 @@
 //! The state machine of one output.
 
 mod reason;
+mod warning;
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
 pub use reason::Reason;
+pub use warning::OutputWarning;
 
 use crate::backoff::Backoff;
 use crate::cursor::StartPolicy;

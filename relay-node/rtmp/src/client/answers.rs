@@ -7,6 +7,7 @@ use super::{
     Words,
 };
 use crate::amf0::Value;
+use crate::capabilities::Capabilities;
 use crate::command::Command;
 
 /// How much of a code and of a description is kept, in characters: a few sentences. What is longer
@@ -29,7 +30,10 @@ impl PublishClient {
         if result.transaction == CONNECT && self.state == State::Connecting {
             match refusal(result.argument(0)) {
                 true => self.refused(result.argument(0)),
-                false => self.create_stream(now),
+                false => {
+                    self.capabilities = announced(result);
+                    self.create_stream(now);
+                }
             }
         } else if result.transaction == CREATE_STREAM && self.state == State::Creating {
             // A server that doesn't say is taken to begin at 1, since 0 is the connection.
@@ -109,6 +113,16 @@ impl PublishClient {
             .map(|c| if c.is_control() { ' ' } else { c })
             .take(MAX_WORDS)
             .collect()
+    }
+}
+
+/// What an answer to `connect` says of Enhanced RTMP. No version says in which of its two objects
+/// that stands: servers put it in either.
+fn announced(result: &Command) -> Capabilities {
+    let capabilities = Capabilities::read(result.object());
+    match result.argument(0) {
+        Some(information) if capabilities.is_empty() => Capabilities::read(information),
+        _ => capabilities,
     }
 }
 

@@ -18,6 +18,7 @@ pub use login::{Challenge, Credentials, Demand, Login, LoginError};
 pub use target::PublishTarget;
 
 use crate::amf0::Value;
+use crate::capabilities::Capabilities;
 use crate::chunk::{ChunkStreamId, ChunkedMessage, Limits, PayloadTooLong};
 use crate::command::Command;
 use crate::connection::{Connection, ProtocolError, WINDOW_ACK_SIZE};
@@ -53,6 +54,7 @@ pub struct PublishClient {
     state: State,
     stream_id: u32,
     deadline: Option<Instant>,
+    capabilities: Capabilities,
 }
 
 /// Where the conversation stands.
@@ -90,6 +92,7 @@ impl PublishClient {
             state: State::Handshake,
             stream_id: 0,
             deadline: Some(now + ANSWER_TIMEOUT),
+            capabilities: Capabilities::default(),
         })
     }
 
@@ -217,6 +220,11 @@ impl PublishClient {
     /// their own: good as a sign of life, not to be waited for.
     pub fn acknowledged(&self) -> Option<u32> {
         self.connection.acknowledged()
+    }
+
+    /// What the destination said of Enhanced RTMP in its answer to `connect`.
+    pub fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
     }
 
     /// Whether the handshake is over, so that the destination speaks RTMP.

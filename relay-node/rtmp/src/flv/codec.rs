@@ -58,6 +58,33 @@ impl Codec {
         }
     }
 
+    /// The name that people know it by.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::SorensonH263 => "Sorenson H.263",
+            Self::ScreenVideo => "Screen Video",
+            Self::Vp6 => "VP6",
+            Self::H264 => "H.264",
+            Self::Hevc => "HEVC",
+            Self::Vvc => "VVC",
+            Self::Vp8 => "VP8",
+            Self::Vp9 => "VP9",
+            Self::Av1 => "AV1",
+            Self::Pcm => "PCM",
+            Self::Adpcm => "ADPCM",
+            Self::Mp3 => "MP3",
+            Self::Nellymoser => "Nellymoser",
+            Self::G711A => "G.711 A-law",
+            Self::G711Mu => "G.711 mu-law",
+            Self::Speex => "Speex",
+            Self::Aac => "AAC",
+            Self::Ac3 => "AC-3",
+            Self::Eac3 => "E-AC-3",
+            Self::Opus => "Opus",
+            Self::Flac => "FLAC",
+        }
+    }
+
     /// By the codec id in a classic video tag. 12 and 13 are no part of the specification, but are
     /// widely sent for what had no id before Enhanced RTMP.
     pub(super) const fn of_video_id(id: u8) -> Option<Self> {
@@ -84,6 +111,23 @@ impl Codec {
             10 => Self::Aac,
             11 => Self::Speex,
             13 => Self::Opus,
+            _ => return None,
+        })
+    }
+
+    /// The four characters of a codec that FLV had no id for before Enhanced RTMP, which servers of
+    /// the RTMP of 2012 don't know.
+    pub(crate) const fn new_four_cc(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Hevc => "hvc1",
+            Self::Vvc => "vvc1",
+            Self::Vp8 => "vp08",
+            Self::Vp9 => "vp09",
+            Self::Av1 => "av01",
+            Self::Ac3 => "ac-3",
+            Self::Eac3 => "ec-3",
+            Self::Opus => "Opus",
+            Self::Flac => "fLaC",
             _ => return None,
         })
     }

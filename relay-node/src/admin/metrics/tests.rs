@@ -23,6 +23,7 @@ fn output(number: u8, state: &'static str) -> OutputStatus {
         bytes: 1000,
         bitrate_bps: 80,
         skipped_ms: 1500,
+        warnings: Vec::new(),
     }
 }
 

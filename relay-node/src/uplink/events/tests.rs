@@ -30,6 +30,7 @@ fn output(number: usize, state: OutputState) -> What {
         attempts: 0,
         connects: 0,
         next_retry: None,
+        warnings: Vec::new(),
     })
 }
 

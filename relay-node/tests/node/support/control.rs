@@ -9,7 +9,9 @@ use std::fs;
 
 use relay_node::config::Source;
 // What the fake is written for.
+use relay_node::registry::BroadcastStatus;
 use relay_node::uplink::Config;
+use rtmp::Capabilities;
 use shared::id::InputUid;
 use shared::link::{
     Event, Figures, InputFigures, PublishAnswer, Reconciliation, Report, Snapshot, ToControl,
@@ -75,14 +77,28 @@ impl Controlled {
 
     /// An encoder that may publish, with the key of that number, to these destinations.
     pub(crate) async fn publish(&mut self, key: u64, wish: Wish) -> Encoder {
+        self.publish_knowing(key, wish, Capabilities::default())
+            .await
+    }
+
+    /// The same, one that knows of Enhanced RTMP.
+    pub(crate) async fn publish_knowing(
+        &mut self,
+        key: u64,
+        wish: Wish,
+        capabilities: Capabilities,
+    ) -> Encoder {
         self.epoch += 1;
         let snapshot = self.snapshot(1, wish);
         let rig = self.rig.as_ref().unwrap();
-        let (encoder, ()) =
-            tokio::join!(async { rig.encoder(KEY).await.publishing().await }, async {
-                let post = soon(self.fake.post()).await;
-                post.answer(200, &PublishAnswer::Accepted { snapshot, key });
-            });
+        let publishing = async {
+            let encoder = rig.encoder_knowing(KEY, capabilities).await;
+            encoder.publishing().await
+        };
+        let (encoder, ()) = tokio::join!(publishing, async {
+            let post = soon(self.fake.post()).await;
+            post.answer(200, &PublishAnswer::Accepted { snapshot, key });
+        });
         encoder
     }
 
@@ -96,6 +112,12 @@ impl Controlled {
             oldest_key: 0,
             wish,
         }
+    }
+
+    /// How its one broadcast is doing.
+    pub(crate) fn status(&self) -> BroadcastStatus {
+        let rig = self.rig.as_ref().unwrap();
+        rig.node.registry().status().pop().unwrap()
     }
 
     pub(crate) async fn push(&mut self, snapshot: Snapshot) {

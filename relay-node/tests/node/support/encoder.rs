@@ -25,6 +25,7 @@ impl Encoder {
         tls: &TlsConnector,
         app: &str,
         key: &str,
+        capabilities: Capabilities,
     ) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
         let name = ServerName::try_from("localhost").unwrap();
@@ -33,7 +34,7 @@ impl Encoder {
             app: app.to_owned(),
             tc_url: format!("rtmps://localhost:{}/{app}", address.port()),
             stream_name: StreamName::new(key),
-            capabilities: Capabilities::default(),
+            capabilities,
             credentials: None,
             login: Login::default(),
         };

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use relay_node::config::{Config, Gather, LogFormat, LogLevel, RtmpsListener, Source};
 use relay_node::crypto;
 use relay_node::node::{Node, SetUp};
-use rtmp::MessageType;
+use rtmp::{Capabilities, MessageType};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use shared::address::{AddressPolicy, Network};
@@ -147,7 +147,13 @@ impl Rig {
 
     /// An encoder that connects by RTMPS and publishes with `key`.
     pub(crate) async fn encoder(&self, key: &str) -> Encoder {
-        Encoder::connect(self.node.rtmps()[0], &self.tls.connector, "live", key).await
+        self.encoder_knowing(key, Capabilities::default()).await
+    }
+
+    /// The same, one that knows of Enhanced RTMP.
+    pub(crate) async fn encoder_knowing(&self, key: &str, capabilities: Capabilities) -> Encoder {
+        let (address, tls) = (self.node.rtmps()[0], &self.tls.connector);
+        Encoder::connect(address, tls, "live", key, capabilities).await
     }
 
     /// Applies a snapshot of the input, as the control plane sends it.

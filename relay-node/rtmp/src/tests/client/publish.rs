@@ -7,7 +7,32 @@ use crate::amf0::Value;
 use crate::capabilities::Capabilities;
 use crate::client::{ClientEvent, PUBLISH_START_GRACE};
 use crate::command::Command;
+use crate::flv::Codec;
 use crate::message::MessageType;
+
+#[test]
+fn what_a_destination_takes_is_read_from_either_object() {
+    let said = Value::object([(
+        "videoFourCcInfoMap",
+        Value::object([("hvc1", Value::Number(4.0))]),
+    )]);
+    let success = || Value::object([("code", Value::string("NetConnection.Connect.Success"))]);
+    for (answer, hevc) in [
+        ([said.clone(), success()], true),
+        ([success(), said], true),
+        ([Value::Null, success()], false),
+    ] {
+        let mut platform = Platform::new();
+        platform.run().unwrap();
+        platform.destination.call(0, "_result", 1.0, answer);
+        platform.run().unwrap();
+        let capabilities = platform.client.capabilities();
+        assert_eq!(
+            [Codec::Hevc, Codec::Av1, Codec::H264].map(|codec| capabilities.takes(codec)),
+            [hevc, false, true]
+        );
+    }
+}
 
 #[test]
 fn a_stream_is_published_in_the_order_of_adobes_encoder() {
