@@ -13,6 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
@@ -116,7 +117,12 @@ impl Ingest {
         let address = stream.peer_addr().ok().map(|peer| peer.ip().to_canonical());
         let Some(tls) = tls else {
             let encoder = Encoder::new(Protocol::Rtmp, address);
-            return session::serve(stream, encoder, self.registry, pending, self.stop).await;
+            let carry = |stream: TcpStream| {
+                let stream = stream.into_std()?;
+                Ok(async move { TcpStream::from_std(stream) })
+            };
+            let (registry, stop) = (self.registry, self.stop);
+            return session::serve(stream, carry, encoder, registry, pending, stop).await;
         };
         let handshake = tokio::select! {
             () = self.stop.cancelled() => return,
@@ -125,7 +131,18 @@ impl Ingest {
         match handshake {
             Ok(Ok(stream)) => {
                 let encoder = Encoder::new(Protocol::Rtmps, address);
-                session::serve(stream, encoder, self.registry, pending, self.stop).await;
+                let carry = |stream: TlsStream<TcpStream>| {
+                    let (stream, session) = stream.into_inner();
+                    let stream = stream.into_std()?;
+                    Ok(async move {
+                        let stream = TcpStream::from_std(stream)?;
+                        // The handshake is behind it: what was agreed takes the place of what
+                        // would be agreed anew.
+                        tls.accept_with(stream, |fresh| *fresh = session).await
+                    })
+                };
+                let (registry, stop) = (self.registry, self.stop);
+                session::serve(stream, carry, encoder, registry, pending, stop).await;
             }
             Ok(Err(error)) => tracing::debug!(%error, "no TLS session"),
             Err(_) => tracing::debug!("no TLS session in time"),

@@ -13,6 +13,8 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument as _;
 
 use crate::clock;
 use crate::feed::Encoder;
@@ -22,14 +24,19 @@ use crate::wire::{Exchanged, Outbox, exchange};
 /// How long the last words may take to reach the encoder.
 const FAREWELL_MAX: Duration = Duration::from_secs(1);
 
-/// Serves an encoder from its first byte to its last.
-pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+/// Serves an encoder from its first byte to its last. Once it is on air, `carry` takes its
+/// connection to the thread of the broadcast: what it sends is then a wake-up for that thread alone.
+pub(super) async fn serve<S, C>(
     stream: S,
+    carry: impl FnOnce(S) -> io::Result<C> + Send + 'static,
     encoder: Encoder,
     registry: Arc<Registry>,
     pending: OwnedSemaphorePermit,
     stop: CancellationToken,
-) {
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    C: Future<Output = io::Result<S>> + Send + 'static,
+{
     let mut session = Session {
         stream,
         rtmp: ServerSession::new(ServerConfig::default(), clock::now()),
@@ -41,23 +48,45 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         pending: Some(pending),
         media: Vec::new(),
     };
-    let departure = match session.drive(&stop).await {
-        Ok(()) => Departure::Lost,
-        Err(Failure::Io(error)) => {
-            tracing::info!(reason = %error.kind(), "encoder lost");
-            Departure::Lost
-        }
-        Err(Failure::Rtmp(error)) => {
-            tracing::info!(reason = %error, "encoder dropped");
-            match error {
-                ServerError::Idle => Departure::Lost,
-                _ => Departure::Misbehaved,
+    match session.drive(&stop, Until::OnAir).await {
+        Ok(Over::OnAir) => {}
+        over => return session.end(over).await,
+    }
+    let Some(shard) = session.publisher.as_ref().map(Publisher::shard).cloned() else {
+        return session.end(Ok(Over::Closed)).await;
+    };
+    let on_its_way = match session.carried(carry) {
+        Ok(on_its_way) => on_its_way,
+        Err(error) => return lost(&error),
+    };
+    let rest = async move {
+        match on_its_way.await {
+            Ok(mut session) => {
+                let over = session.drive(&stop, Until::Closed).await;
+                session.end(over).await;
             }
+            Err(error) => lost(&error),
         }
     };
-    // First the broadcast, then the courtesies.
-    session.leave(departure);
-    session.say_farewell().await;
+    // If it panics, its publisher is dropped and so counts as lost.
+    let _ = AbortOnDropHandle::new(shard.spawn(rest.in_current_span())).await;
+}
+
+fn lost(error: &io::Error) {
+    tracing::info!(reason = %error.kind(), "encoder lost");
+}
+
+/// How far to go.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Until {
+    OnAir,
+    Closed,
+}
+
+/// How far it went.
+enum Over {
+    OnAir,
+    Closed,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -93,13 +122,68 @@ enum Happening {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
-    /// Receives until the session is over.
-    async fn drive(&mut self, stop: &CancellationToken) -> Result<(), Failure> {
+    /// Its connection on its way to another thread, and then the rest of it.
+    fn carried<C>(
+        self,
+        carry: impl FnOnce(S) -> io::Result<C>,
+    ) -> io::Result<impl Future<Output = io::Result<Self>>>
+    where
+        C: Future<Output = io::Result<S>>,
+    {
+        let Self {
+            stream,
+            rtmp,
+            outbox,
+            registry,
+            encoder,
+            request,
+            publisher,
+            pending,
+            media,
+        } = self;
+        let stream = carry(stream)?;
+        Ok(async move {
+            Ok(Self {
+                stream: stream.await?,
+                rtmp,
+                outbox,
+                registry,
+                encoder,
+                request,
+                publisher,
+                pending,
+                media,
+            })
+        })
+    }
+
+    /// First the broadcast, then the courtesies.
+    async fn end(mut self, over: Result<Over, Failure>) {
+        let departure = match over {
+            Ok(_) => Departure::Lost,
+            Err(Failure::Io(error)) => {
+                lost(&error);
+                Departure::Lost
+            }
+            Err(Failure::Rtmp(error)) => {
+                tracing::info!(reason = %error, "encoder dropped");
+                match error {
+                    ServerError::Idle => Departure::Lost,
+                    _ => Departure::Misbehaved,
+                }
+            }
+        };
+        self.leave(departure);
+        self.say_farewell().await;
+    }
+
+    /// Receives until it is on air, or until the session is over.
+    async fn drive(&mut self, stop: &CancellationToken, until: Until) -> Result<Over, Failure> {
         let mut timer = pin!(sleep_until(clock::now().into()));
         loop {
             self.take_events();
             if self.rtmp.is_closed() {
-                return Ok(());
+                return Ok(Over::Closed);
             }
             if let Some(deadline) = self.rtmp.poll_timeout() {
                 let deadline = deadline.into();
@@ -127,12 +211,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                 Happening::Answered(answer) => {
                     self.request = None;
                     self.take_answer(answer)?;
+                    if until == Until::OnAir && self.publisher.is_some() {
+                        return Ok(Over::OnAir);
+                    }
                 }
                 Happening::Cut(why) => self.refuse(why),
                 Happening::Exchanged(exchanged) => match exchanged? {
                     Exchanged::Read(0) => {
                         tracing::info!("encoder disconnected");
-                        return Ok(());
+                        return Ok(Over::Closed);
                     }
                     Exchanged::Read(_) => self.rtmp.process(clock::now())?,
                     Exchanged::Flushed | Exchanged::Wrote(_) => {}
@@ -251,6 +338,8 @@ async fn answer(request: &mut Option<Request>) -> Result<Publisher, Refusal> {
 
 #[cfg(test)]
 mod tests {
+    use std::future::ready;
+
     use shared::link::Protocol;
     use tokio::io::duplex;
     use tokio::sync::Semaphore;
@@ -264,14 +353,15 @@ mod tests {
         let stop = CancellationToken::new();
         stop.cancel();
         let encoder = || Encoder::new(Protocol::Rtmp, None);
+        let stay = |stream| Ok(ready(Ok(stream)));
         let place = || Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
         let began = Instant::now();
         let (leaving, stream) = duplex(1);
         drop(leaving);
-        serve(stream, encoder(), registry(), place(), stop.clone()).await;
+        serve(stream, stay, encoder(), registry(), place(), stop.clone()).await;
         assert_eq!(began.elapsed(), Duration::ZERO);
         let (_staying, stream) = duplex(1);
-        serve(stream, encoder(), registry(), place(), stop).await;
+        serve(stream, stay, encoder(), registry(), place(), stop).await;
         assert_eq!(began.elapsed(), FAREWELL_MAX);
     }
 }

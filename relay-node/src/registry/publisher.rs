@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use crate::clock;
 use crate::feed::Feed;
+use crate::shards::Shard;
 
 /// The right to feed a broadcast. Dropping it says that the encoder is lost.
 pub struct Publisher {
@@ -38,6 +39,11 @@ impl Publisher {
     /// Feeds the broadcast.
     pub fn append(&self, messages: impl IntoIterator<Item = Message>) {
         self.feed.append(self.session, clock::now(), messages);
+    }
+
+    /// The thread of the broadcast.
+    pub fn shard(&self) -> &Shard {
+        self.feed.shard()
     }
 
     /// Says that the encoder is gone, and why.
