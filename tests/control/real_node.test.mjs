@@ -1,5 +1,6 @@
-// The Durable Objects lose their memory while a real relay node's socket is open: each change still
-// reaches the node, and what hangs on it, within a second of the answer.
+// A real relay node at the control plane. The Durable Objects lose their memory while its socket is
+// open: each change still reaches the node, and what hangs on it, within a second of the answer. It is
+// killed: nothing it had on air is called live any more.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -7,6 +8,9 @@ import { Destination, RelayNode, publish } from "./parts.mjs";
 import { eventually, secret, startControl } from "./support.mjs";
 
 const REACTION_MS = 1000;
+/** What is told of a silent node: eight seconds after its connection ended, and as fast as all news. */
+const SILENCE_MS = 10_000;
+
 const NODE = "real-node";
 
 /** The program that `cargo xtask test` has built. */
@@ -34,6 +38,47 @@ test("without the memory of the node's object a real node follows within a secon
 
 test("without the memory of both objects a real node follows within a second", () =>
   changesTakeEffectWithout(["LiveInput", "RelayNode"]));
+
+test("what a killed node had on air is unknown within ten seconds, and true again when it is back", async () => {
+  const killed = await RelayNode.start(PROGRAM, control, "killed-node");
+  const input = await control.createInput();
+  const path = `/live_inputs/${input.uid}`;
+  const output = await control.createOutput(input.uid, { url: destination.url, streamKey: secret() });
+  const encoder = await publish(killed.rtmp, input.rtmps.streamKey);
+  encoders.push(encoder);
+  const stands = async () => {
+    const [one, other] = await Promise.all([path, `${path}/outputs/${output.uid}`].map(read));
+    return { input: one.status?.current, output: other.status };
+  };
+  const becomes = async (...states) =>
+    eventually(`they are ${states}`, async () => {
+      const { input, output } = await stands();
+      return input?.state === states[0] && output.state === states[1];
+    });
+  await becomes("connected", "live");
+
+  killed.child.kill("SIGKILL");
+  const at = performance.now();
+  await becomes("unknown", "unknown");
+  const took = performance.now() - at;
+  assert.ok(took < SILENCE_MS, `it took ${Math.round(took)} ms`);
+  const silent = await stands();
+  assert.deepEqual([silent.input.reason, silent.output.reason], ["node_silent", "node_silent"]);
+  await encoder.ended;
+
+  // The node is started again, as systemd does, and the encoder comes back to it.
+  const again = await RelayNode.start(PROGRAM, control, "killed-node");
+  try {
+    encoders.push(await publish(again.rtmp, input.rtmps.streamKey));
+    await becomes("connected", "live");
+  } finally {
+    await again.end();
+  }
+});
+
+async function read(path) {
+  return (await control.api("GET", path)).json.result;
+}
 
 async function changesTakeEffectWithout(evicted) {
   const input = await control.createInput();
