@@ -99,3 +99,87 @@ pub(super) const MAX_INPUTS: usize = 32;
 
 /// News in one message to an input's object.
 pub(super) const MAX_MESSAGE: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use shared::id::Instance;
+
+    use super::*;
+    use crate::status::News;
+
+    fn input(n: usize) -> InputUid {
+        let mut uid = [0; 16];
+        uid[14..].copy_from_slice(&(n as u16).to_be_bytes());
+        InputUid::from_random(uid)
+    }
+
+    fn heard(number: usize) -> Numbered {
+        Numbered {
+            number: number as u64,
+            instance: Instance::from_random([1; 16]),
+            news: News::Heard,
+        }
+    }
+
+    fn with(news: usize) -> Queue {
+        let mut queue = Queue::default();
+        (1..=news).for_each(|number| queue.push(input(1), heard(number)));
+        queue
+    }
+
+    /// The numbers of all that waits for the one input, as its object is told and keeps them.
+    fn drained(queue: &mut Queue) -> Vec<u64> {
+        let mut told = Vec::new();
+        while let Some((input, news)) = queue.next(None).pop() {
+            told.extend(news.iter().map(|news| news.number));
+            queue.kept(input, *told.last().unwrap());
+        }
+        assert!(queue.is_empty());
+        told
+    }
+
+    #[test]
+    fn the_oldest_news_gives_way_and_what_is_stored_of_it() {
+        let mut full = with(MAX_WAITING);
+        let mut changes = Changes::default();
+        full.take_changes(&mut changes);
+        assert_eq!((changes.put.len(), changes.delete.len()), (MAX_WAITING, 0));
+
+        full.push(input(1), heard(MAX_WAITING + 1));
+        full.push(input(2), heard(MAX_WAITING + 2));
+        let mut changes = Changes::default();
+        full.take_changes(&mut changes);
+        assert_eq!(changes.put.len(), 2);
+        let oldest = format!("{PREFIX}{}:{:016}", input(1), 1);
+        assert_eq!(changes.delete, [oldest], "of the input that is full");
+        let told = full.next(Some(input(1)));
+        assert_eq!(told, [(input(2), vec![heard(MAX_WAITING + 2)])]);
+        full.kept(input(2), u64::MAX - 1);
+        let numbers: Vec<u64> = (2..=MAX_WAITING as u64 + 1).collect();
+        assert_eq!(drained(&mut full), numbers);
+    }
+
+    #[test]
+    fn a_message_holds_the_oldest_and_the_next_one_the_rest() {
+        let told = |queue: &Queue| queue.next(None).pop().unwrap().1.len();
+        assert_eq!(told(&with(MAX_MESSAGE)), MAX_MESSAGE);
+        let mut queue = with(MAX_MESSAGE + 1);
+        assert_eq!(told(&queue), MAX_MESSAGE);
+        queue.kept(input(1), MAX_MESSAGE as u64);
+        assert_eq!(queue.next(None), [(input(1), vec![heard(MAX_MESSAGE + 1)])]);
+    }
+
+    #[test]
+    fn so_many_inputs_are_told_at_once_and_then_those_behind_them() {
+        let mut queue = Queue::default();
+        (0..=MAX_INPUTS).for_each(|n| queue.push(input(n), heard(n + 1)));
+        let first = queue.next(None);
+        assert_eq!(first.len(), MAX_INPUTS);
+        // None of them was kept; their turn is over all the same.
+        let last = first.last().unwrap().0;
+        assert_eq!(last, input(MAX_INPUTS - 1));
+        let behind = [(input(MAX_INPUTS), vec![heard(MAX_INPUTS + 1)])];
+        assert_eq!(queue.next(Some(last)), behind);
+        assert_eq!(queue.next(Some(input(MAX_INPUTS))), []);
+    }
+}
