@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use broadcast::{Gate, Reason, Step};
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use shared::address::AddressPolicy;
@@ -50,7 +52,13 @@ pub struct Dialler {
     tls: Arc<ClientConfig>,
     /// One for all outputs of the node.
     gate: Arc<Mutex<Gate>>,
+    look_up: LookUp,
 }
+
+/// Asks the name servers for the addresses of a host and a port. Nothing is remembered: platforms
+/// move their names while a stream runs.
+type LookUp =
+    Arc<dyn Fn(String, u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> + Send + Sync>;
 
 impl Dialler {
     /// A dialler that connects to addresses that `policy` allows, and verifies certificates as
@@ -60,6 +68,9 @@ impl Dialler {
             policy,
             tls,
             gate: Arc::default(),
+            look_up: Arc::new(|host, port| {
+                async move { Ok(lookup_host((host, port)).await?.collect()) }.boxed()
+            }),
         }
     }
 
@@ -117,7 +128,7 @@ impl Dialler {
     async fn resolve(&self, url: &OutputUrl) -> Result<VecDeque<SocketAddr>, DialError> {
         let found: Vec<SocketAddr> = match url.host().parse::<IpAddr>() {
             Ok(address) => vec![SocketAddr::new(address, url.port())],
-            Err(_) => looked_up(lookup_host((url.host(), url.port()))).await?,
+            Err(_) => looked_up((self.look_up)(url.host().to_owned(), url.port())).await?,
         };
         let mut forbidden = None;
         let mut allowed = Vec::with_capacity(found.len());
@@ -158,10 +169,10 @@ impl From<Reason> for DialError {
 
 /// What the name servers answer, if they do in time.
 async fn looked_up(
-    answer: impl Future<Output = io::Result<impl Iterator<Item = SocketAddr>>>,
+    answer: impl Future<Output = io::Result<Vec<SocketAddr>>>,
 ) -> Result<Vec<SocketAddr>, DialError> {
     match timeout(RESOLVE_TIMEOUT, answer).await {
-        Ok(Ok(addresses)) => Ok(addresses.collect()),
+        Ok(Ok(addresses)) => Ok(addresses),
         Ok(Err(_)) => Err(Reason::DnsFailed.into()),
         Err(_) => Err(Reason::DnsTimeout.into()),
     }
@@ -225,13 +236,20 @@ fn not_connected(error: &io::Error) -> DialError {
 
 #[cfg(test)]
 mod tests {
-    use broadcast::{GATE_BURST, GATE_INTERVAL, GATE_WAIT_MAX};
+    use std::net::Ipv4Addr;
+
+    use broadcast::{Budget, GATE_BURST, GATE_INTERVAL, GATE_WAIT_MAX, StartPolicy};
     use shared::address::Network;
+    use shared::id::{InputUid, OutputUid};
+    use shared::link::{Protocol, Target};
+    use shared::secret::Secret;
     use tokio::net::TcpListener;
     use tokio::time::Instant;
 
     use super::*;
-    use crate::egress::tls;
+    use crate::egress::{Destination, Output, tls};
+    use crate::feed::{Encoder, Feed};
+    use crate::shards::Shards;
 
     fn dialler(allow_loopback: bool) -> Dialler {
         let allowed = Network::LOOPBACK.into_iter().filter(|_| allow_loopback);
@@ -253,6 +271,54 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         (listener, address)
+    }
+
+    /// An output to a host that is at the first of these addresses first, and at the next one each
+    /// time that it is asked for again.
+    fn output(port: u16, mut addresses: impl Iterator<Item = Ipv4Addr> + Send + 'static) -> Output {
+        let mut dialler = dialler(true);
+        let next = Mutex::new(move || addresses.next().unwrap());
+        dialler.look_up = Arc::new(move |_, port| {
+            let address = next.lock().unwrap()();
+            async move { Ok(vec![SocketAddr::from((address, port))]) }.boxed()
+        });
+        let target = Target::Rtmp {
+            url: format!("rtmp://destination.example:{port}/live"),
+            stream_key: Secret::new("hunter2"),
+        };
+        let encoder = Encoder::new(Protocol::Rtmp, None);
+        Output::start(
+            (
+                InputUid::from_random([1; 16]),
+                OutputUid::from_random([2; 16]),
+            ),
+            Arc::new(Destination::new(&target).unwrap()),
+            Arc::new(Feed::new(
+                1,
+                encoder,
+                Duration::ZERO,
+                Budget::default(),
+                Shards::here().pick(),
+            )),
+            dialler,
+            StartPolicy::FirstKeyframe,
+            None,
+            |_| {},
+        )
+    }
+
+    #[tokio::test]
+    async fn each_attempt_looks_the_name_up_anew() {
+        let [old, new] = [Ipv4Addr::new(127, 0, 0, 1), Ipv4Addr::new(127, 0, 0, 2)];
+        let listener = TcpListener::bind((new, 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let output = output(port, [old, old].into_iter().chain(std::iter::repeat(new)));
+        let accepted = timeout(Duration::from_secs(20), listener.accept());
+        let (stream, _) = accepted.await.unwrap().unwrap();
+        assert_eq!(stream.local_addr().unwrap(), SocketAddr::from((new, port)));
+        let figures = output.figures();
+        assert_eq!(figures.last_failure.unwrap().reason, Reason::ConnectRefused);
+        assert_eq!(figures.attempts, 2);
     }
 
     #[tokio::test]
@@ -307,7 +373,7 @@ mod tests {
         let address: SocketAddr = "192.0.2.1:1935".parse().unwrap();
         let answered = |after| async move {
             sleep(after).await;
-            Ok([address].into_iter())
+            Ok(vec![address])
         };
         assert_eq!(
             looked_up(answered(RESOLVE_TIMEOUT - Duration::from_millis(1))).await,
