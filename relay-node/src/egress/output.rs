@@ -71,7 +71,8 @@ impl Output {
             retry: Arc::clone(&retry),
         };
         let guard = gone.clone().drop_guard();
-        let span = tracing::info_span!(parent: None, "output", %input, output = %uid);
+        let server = destination.server();
+        let span = tracing::info_span!(parent: None, "output", %input, output = %uid, server);
         shard.spawn(
             async move {
                 let _guard = guard;
@@ -261,11 +262,18 @@ impl Shared {
         let status = inner.machine.status();
         if status.state != before {
             let failure = status.last_failure.filter(|_| status.next_retry.is_some());
+            let wait = status.next_retry;
+            let wait = wait.map(|at| at.saturating_duration_since(clock::now()));
+            let was_live = matches!(before, State::Live | State::Stalled)
+                && !matches!(status.state, State::Live | State::Stalled);
             tracing::info!(
                 state = %status.state,
                 reason = failure.map(|failure| tracing::field::display(failure.reason)),
                 words = failure.and_then(|failure| failure.words.as_deref()),
-                attempts = status.attempts,
+                attempts = Some(status.attempts).filter(|attempts| *attempts > 0),
+                retry_in_ms = wait.map(|wait| wait.as_millis()),
+                sent_bytes = was_live.then(|| inner.sent.total()),
+                skipped_ms = was_live.then(|| inner.skipped.media.as_millis()),
                 "output state",
             );
         }

@@ -73,7 +73,7 @@ pub(super) async fn serve<S, C>(
 }
 
 fn lost(error: &io::Error) {
-    tracing::info!(reason = %error.kind(), "encoder lost");
+    tracing::debug!(reason = %error.kind(), "encoder lost");
 }
 
 /// How far to go.
@@ -166,7 +166,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                 Departure::Lost
             }
             Err(Failure::Rtmp(error)) => {
-                tracing::info!(reason = %error, "encoder dropped");
+                if self.publisher.is_some() {
+                    // What exactly is told by nothing else.
+                    tracing::info!(reason = %error, "encoder dropped");
+                } else {
+                    // Whoever looks for open ports does that.
+                    tracing::debug!(reason = %error, "connection dropped");
+                }
                 match error {
                     ServerError::Idle => Departure::Lost,
                     _ => Departure::Misbehaved,
@@ -218,7 +224,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                 Happening::Cut(why) => self.refuse(why),
                 Happening::Exchanged(exchanged) => match exchanged? {
                     Exchanged::Read(0) => {
-                        tracing::info!("encoder disconnected");
+                        tracing::debug!("encoder disconnected");
                         return Ok(Over::Closed);
                     }
                     Exchanged::Read(_) => self.rtmp.process(clock::now())?,
@@ -246,11 +252,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                 }
                 ServerEvent::Media(message) => self.media.push(message),
                 ServerEvent::Goodbye => {
-                    tracing::info!("encoder ended its stream");
+                    tracing::debug!("encoder ended its stream");
                     self.append_media();
                     self.leave(Departure::Goodbye);
                 }
-                ServerEvent::Refused(why) => tracing::info!(reason = why.code(), "refused"),
+                ServerEvent::Refused(why) => tracing::info!(reason = why.code(), "encoder refused"),
                 _ => {}
             }
         }
@@ -281,7 +287,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     }
 
     fn refuse(&mut self, why: Refusal) {
-        tracing::info!(reason = why.code(), "refused");
+        match &self.publisher {
+            // What happens to its broadcast is told there.
+            Some(_) => tracing::debug!(reason = why.code(), "encoder cut"),
+            None => tracing::info!(reason = why.code(), "encoder refused"),
+        }
         // What it sends from here on belongs to nobody.
         self.leave(registry::departure(why));
         self.rtmp.refuse(why);

@@ -21,6 +21,7 @@ use tokio_util::task::TaskTracker;
 pub use publisher::{Publisher, departure};
 pub use status::{BroadcastStatus, OutputStatus, Totals};
 
+use crate::clock;
 use crate::control::{Control, LinkState, Refused, Revs};
 use crate::egress::Dialler;
 use crate::shards::Shards;
@@ -228,7 +229,14 @@ impl Registry {
         self.revs.remove(input);
         broadcasts.totals.add(&on_air);
         let epoch = on_air.guard.applied().epoch;
-        tracing::info!(%input, epoch, "broadcast ends");
+        tracing::info!(
+            %input,
+            epoch,
+            reason = publisher::reason(why.departure()),
+            seconds = on_air.since.elapsed().as_secs(),
+            received_bytes = on_air.feed.received(clock::now()).0,
+            "broadcast ends",
+        );
         let teller = on_air.teller().clone();
         let gone = on_air.end(why, &mut broadcasts.leaving);
         self.endings.spawn(async move {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rtmp::Message;
 use rtmp::server::Refusal;
-use shared::link::Departure;
+use shared::link::{Departure, Protocol};
 use tokio::sync::oneshot;
 
 use crate::clock;
@@ -65,6 +65,30 @@ impl Drop for Publisher {
         if let Some(leave) = self.leave.take() {
             leave(Departure::Lost);
         }
+    }
+}
+
+/// How an encoder is connected, as the log says it.
+pub(super) fn scheme(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Rtmp => "rtmp",
+        Protocol::Rtmps => "rtmps",
+        Protocol::Unknown => "unknown",
+    }
+}
+
+/// Why an encoder is gone, as the log says it.
+pub(super) fn reason(why: Departure) -> &'static str {
+    match why {
+        Departure::Goodbye => "goodbye",
+        Departure::Lost => "lost",
+        Departure::Misbehaved => "misbehaved",
+        Departure::Deleted => "deleted",
+        Departure::Disabled => "disabled",
+        Departure::KeyRotated => "key_rotated",
+        Departure::Replaced => "replaced",
+        Departure::ShuttingDown => "shutting_down",
+        Departure::Unknown => "unknown",
     }
 }
 

@@ -1,6 +1,7 @@
 //! Encoders come, take over, leave, and are waited for.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use broadcast::{Claim, Left, RevisionGuard, Seat, Seated, Taken, Verdict};
 use rtmp::server::Refusal;
@@ -12,10 +13,13 @@ use tokio::time::sleep_until;
 
 use super::on_air::{Ending, OnAir, rules};
 use super::teller::Teller;
-use super::{Asking, Broadcasts, Publisher, Registry, Relay, refusal, revision};
+use super::{Asking, Broadcasts, Publisher, Registry, Relay, publisher, refusal, revision};
 use crate::clock;
 use crate::control::Accepted;
 use crate::feed::{Encoder, Feed};
+
+/// For rounding.
+const HALF_A_SECOND: Duration = Duration::from_millis(500);
 
 impl Registry {
     /// Puts an encoder on air, if its key may publish: as the first publisher of a broadcast, as
@@ -84,6 +88,7 @@ impl Registry {
             session,
             from: encoder.address,
         };
+        let (protocol, name) = (encoder.protocol, encoder.name.clone());
         let feed = Arc::new(Feed::new(
             session,
             encoder,
@@ -101,7 +106,15 @@ impl Registry {
             &mut broadcasts.leaving,
             OnAir::FROM_THE_START,
         );
-        tracing::info!(%input, epoch = snapshot.epoch, rev = snapshot.rev, "broadcast begins");
+        tracing::info!(
+            %input,
+            epoch = snapshot.epoch,
+            rev = snapshot.rev,
+            protocol = publisher::scheme(protocol),
+            encoder = name,
+            outputs = on_air.outputs.len(),
+            "broadcast begins",
+        );
         self.revs.set(input, snapshot.rev);
         self.control.applied(on_air.acknowledgement());
         broadcasts.on_air.insert(input, on_air);
@@ -137,6 +150,7 @@ impl Registry {
             session,
             from: encoder.address,
         };
+        let away = on_air.seat.empty_since();
         let heard = on_air.feed.heard();
         let seated = on_air.seat.claim(clock::now(), heard, claim);
         let returned = match seated {
@@ -144,7 +158,18 @@ impl Registry {
             Err(Taken::Reserved) => return Err(Refusal::Occupied),
             Err(Taken::Contested) => return Err(Refusal::Contested),
         };
-        tracing::info!(%input, epoch = offered.epoch, returned, "another publisher");
+        let said = match returned {
+            true => "encoder is back",
+            false => "another encoder takes over",
+        };
+        tracing::info!(
+            %input,
+            epoch = offered.epoch,
+            protocol = publisher::scheme(encoder.protocol),
+            encoder = encoder.name,
+            away_ms = away.map(|since| since.elapsed().as_millis()),
+            "{said}",
+        );
         on_air.cut(Refusal::Replaced);
         on_air.teller().connected(&encoder, returned);
         on_air.feed.begin_session(session, encoder);
@@ -163,7 +188,14 @@ impl Registry {
             Left::Nothing => {}
             Left::Over => self.end(&mut broadcasts, input, Ending::Left(why)),
             Left::Waits => {
-                tracing::info!(%input, "publisher away");
+                let window = on_air.seat.deadline();
+                let window = window.map(|at| at.saturating_duration_since(clock::now()));
+                tracing::info!(
+                    %input,
+                    reason = publisher::reason(why),
+                    waits_s = window.map(|window| (window + HALF_A_SECOND).as_secs()),
+                    "encoder is away",
+                );
                 on_air.departed = why;
                 on_air.teller().away(why);
                 self.watch_window(input, on_air);
@@ -194,7 +226,7 @@ impl Registry {
         };
         let deadline = on_air.seat.deadline();
         if deadline.is_some_and(|deadline| deadline <= clock::now()) {
-            tracing::info!(%input, "no publisher has come back");
+            tracing::info!(%input, "no encoder has come back");
             let why = on_air.departed;
             self.end(&mut broadcasts, input, Ending::Left(why));
         }
