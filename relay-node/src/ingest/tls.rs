@@ -21,13 +21,15 @@ pub fn server_config(files: &RtmpsListener) -> Result<Arc<ServerConfig>, Certifi
         },
         _ => CertificateError::NoPrivateKey(files.private_key.clone()),
     })?;
-    let config = ServerConfig::builder_with_provider(crypto::provider())
+    let mut config = ServerConfig::builder_with_provider(crypto::provider())
         .with_protocol_versions(&[&version::TLS13, &version::TLS12])
         .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
         .map_err(|source| CertificateError::Unusable {
             path: files.certificate.clone(),
             source,
         })?;
+    // An encoder connects once for hours. librtmp takes a ticket for the end of the connection.
+    config.send_tls13_tickets = 0;
     Ok(Arc::new(config))
 }
 
@@ -91,6 +93,43 @@ pub(super) mod tests {
         fs::write(&files.certificate, made.cert.pem()).unwrap();
         fs::write(&files.private_key, made.signing_key.serialize_pem()).unwrap();
         server_config(&files).unwrap().into()
+    }
+
+    #[test]
+    fn after_the_handshake_the_encoder_speaks_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let files = RtmpsListener {
+            listen: Vec::new(),
+            certificate: folder.path().join("certificate"),
+            private_key: folder.path().join("key"),
+        };
+        fs::write(&files.certificate, made.cert.pem()).unwrap();
+        fs::write(&files.private_key, made.signing_key.serialize_pem()).unwrap();
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(made.cert.der().clone()).unwrap();
+        let client = rustls::ClientConfig::builder_with_provider(crypto::provider())
+            .with_protocol_versions(&[&version::TLS13])
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let name = "localhost".try_into().unwrap();
+        let mut encoder = rustls::ClientConnection::new(Arc::new(client), name).unwrap();
+        let mut node = rustls::ServerConnection::new(server_config(&files).unwrap()).unwrap();
+        while node.is_handshaking() {
+            let (mut to_node, mut to_encoder) = (Vec::new(), Vec::new());
+            while node.wants_write() {
+                node.write_tls(&mut to_encoder).unwrap();
+            }
+            encoder.read_tls(&mut &*to_encoder).unwrap();
+            encoder.process_new_packets().unwrap();
+            while encoder.wants_write() {
+                encoder.write_tls(&mut to_node).unwrap();
+            }
+            node.read_tls(&mut &*to_node).unwrap();
+            node.process_new_packets().unwrap();
+        }
+        assert!(!encoder.is_handshaking() && !node.wants_write());
     }
 
     #[test]
