@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rtmp::MessageType;
-use rtmp::flv::TagClass;
+use rtmp::flv::{self, TagClass};
 
 use super::{
     AUDIO_ALONE, Backlog, Batch, CACHED_GOP_AGE, CATCH_UP_MAX, FIRST_KEYFRAME_LAG, RESUME_LAG,
@@ -116,6 +116,8 @@ impl Running {
             .take_while(|entry| entry.class != TagClass::AudioSequenceHeader)
             .filter(|entry| entry.class == TagClass::AudioFrame)
             .filter(|entry| entry.timestamp >= point.timestamp)
+            // That was among the headers.
+            .filter(|entry| !flv::is_configuration(entry.kind, &entry.payload))
             .collect();
         while let Some(entry) = early_audio.pop() {
             running.give_entry(entry, batch);

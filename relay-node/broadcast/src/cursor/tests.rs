@@ -188,6 +188,24 @@ mod start {
     }
 
     #[test]
+    fn a_configuration_of_several_channels_comes_once() {
+        const CHANNELS: &[u8] = b"\x94mp4a\x01\x06";
+        for with_video in [true, false] {
+            let mut rig = Rig::new(0);
+            rig.send(MessageType::AUDIO, CHANNELS);
+            let first = match with_video {
+                true => rig.key(),
+                false => rig.audio(),
+            };
+            rig.pass(1_000);
+            let audio = rig.audio();
+            let mut cursor = Cursor::new(StartPolicy::FirstKeyframe);
+            let (items, _) = rig.read(&mut cursor);
+            assert_eq!(payloads(&items), [CHANNELS, &first, &audio]);
+        }
+    }
+
+    #[test]
     fn audio_only_begins_with_its_first_frame_after_a_second() {
         let mut rig = Rig::new(400);
         rig.send(MessageType::AUDIO, AUDIO_HEADER);

@@ -185,7 +185,8 @@ impl Log {
             self.clock.advance(timestamp);
         }
         let mut cost = ENTRY_COST + payload.len();
-        if Headers::concerns(class, kind, &payload) {
+        let remembered = Headers::concerns(class, kind, &payload);
+        if remembered {
             self.note(seq, tag, kind, &payload);
             cost += self.headers.footprint();
         }
@@ -208,7 +209,10 @@ impl Log {
                 }
                 self.first_point.get_or_insert(seq);
             }
-            TagClass::AudioFrame if self.first_audio.is_none() => self.first_audio = Some(point()),
+            // A configuration is no sound.
+            TagClass::AudioFrame if self.first_audio.is_none() && !remembered => {
+                self.first_audio = Some(point());
+            }
             _ => {}
         }
 
