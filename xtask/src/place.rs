@@ -13,6 +13,25 @@ pub(crate) const XTASK_VARIABLE: &str = "STREAM_CONNECT_XTASK";
 /// Debian's, whatever else is on `PATH`: the packages are built for its version.
 pub(crate) const DEBIAN_PYTHON: &str = "/usr/bin/python3";
 
+/// A committed list of Python packages.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PythonList {
+    /// Of every run of the tests.
+    Test,
+    /// Of those of everything.
+    Full,
+}
+
+impl PythonList {
+    /// Where it lies in the clone.
+    pub(crate) fn path(self) -> &'static str {
+        match self {
+            Self::Test => "tests/requirements.txt",
+            Self::Full => "tests/requirements-full.txt",
+        }
+    }
+}
+
 /// The folders that every command works with; all absolute.
 pub(crate) struct Place {
     /// The clone.
@@ -85,20 +104,20 @@ impl Place {
             .join(digest.get(..16).unwrap_or_default()))
     }
 
-    /// The committed list of Python packages, each with its hash.
-    pub(crate) fn python_lock(&self) -> PathBuf {
-        self.root.join("tests/requirements.txt")
+    /// A committed list of Python packages, each with its hash.
+    pub(crate) fn python_lock(&self, list: PythonList) -> PathBuf {
+        self.root.join(list.path())
     }
 
-    /// The Python packages of that list: one folder per interpreter and content of the list; none
+    /// The Python packages of a list: one folder per interpreter and content of the list; none
     /// where there is no interpreter.
-    pub(crate) fn python_folder(&self) -> Result<Option<PathBuf>> {
+    pub(crate) fn python_folder(&self, list: PythonList) -> Result<Option<PathBuf>> {
         if !Path::new(DEBIAN_PYTHON).is_file() {
             return Ok(None);
         }
         let version = process::output(process::command(DEBIAN_PYTHON).arg("--version"))?;
         let version = version.trim_start_matches("Python ");
-        let path = self.python_lock();
+        let path = self.python_lock(list);
         let lock = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
         let digest = hex(&Sha256::digest(&lock));
         let digest = digest.get(..16).unwrap_or_default();
@@ -110,9 +129,18 @@ impl Place {
     }
 
     /// The interpreter that finds those packages.
-    pub(crate) fn python(&self) -> Result<Option<PathBuf>> {
-        let folder = self.python_folder()?;
+    pub(crate) fn python(&self, list: PythonList) -> Result<Option<PathBuf>> {
+        let folder = self.python_folder(list)?;
         Ok(folder.map(|folder| folder.join("bin/python")))
+    }
+
+    /// The FFmpeg that `test --full` publishes with: newer than Debian's.
+    pub(crate) fn newer_ffmpeg(&self) -> Result<PathBuf> {
+        let python = self.python(PythonList::Full)?;
+        let python = python.context("the Python packages are not there")?;
+        let script = "import imageio_ffmpeg; print(imageio_ffmpeg.get_ffmpeg_exe())";
+        let printed = process::output(process::command(python).args(["-B", "-c", script]))?;
+        Ok(printed.trim().into())
     }
 
     /// `PATH` with the folder of the pinned Node first.

@@ -43,10 +43,19 @@ pub(crate) const TEST: Packages = Packages {
     ],
 };
 
-/// A real OBS without a screen, and an empty machine.
+/// A real OBS without a screen, what GStreamer lacks to publish a stream in the matrix, and an empty
+/// machine.
 pub(crate) const FULL_TEST: Packages = Packages {
-    why: "by `test --full`, which streams from OBS Studio and sets up an empty machine",
-    packages: &["obs-studio", "xvfb", "debootstrap"],
+    why: "by `test --full`, which streams from OBS Studio and GStreamer and sets up an empty machine",
+    packages: &[
+        "obs-studio",
+        "xvfb",
+        // Its test sources, its x264enc, and TLS for its rtmp2sink.
+        "gstreamer1.0-plugins-base",
+        "gstreamer1.0-plugins-ugly",
+        "glib-networking",
+        "debootstrap",
+    ],
 };
 
 impl Step for Packages {

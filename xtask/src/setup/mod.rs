@@ -95,11 +95,12 @@ fn steps(purpose: Purpose) -> Vec<Box<dyn Step>> {
     }
     if purpose >= Purpose::Test {
         steps.push(Box::new(debian::TEST));
-        steps.push(Box::new(python::Packages));
+        steps.push(Box::new(python::TEST));
         steps.push(Box::new(debian::BROWSER));
     }
     if purpose >= Purpose::FullTest {
         steps.push(Box::new(debian::FULL_TEST));
+        steps.push(Box::new(python::FULL_TEST));
     }
     steps
 }

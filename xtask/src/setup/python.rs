@@ -1,29 +1,54 @@
-//! The Python packages of the committed lock file: Cloudflare's client, schemathesis, pytest.
+//! The Python packages of the committed lock files: Cloudflare's client, schemathesis, pytest; and an
+//! FFmpeg that is newer than Debian's.
 
 use anyhow::{Context as _, Result};
 use std::fs;
 
 use super::{Step, debian};
-use crate::place::{DEBIAN_PYTHON, Place, fill};
+use crate::place::{DEBIAN_PYTHON, Place, PythonList, fill};
 use crate::process;
 
 /// With it come the interpreter and what makes an environment of packages.
 const DEBIAN_PACKAGES: &[&str] = &["python3-venv"];
 
-/// The packages, in the cache.
-pub(crate) struct Packages;
+/// The packages of a list, in the cache.
+pub(crate) struct Packages {
+    list: PythonList,
+    holds: &'static str,
+    why: &'static str,
+}
+
+/// What tests of the API are written in.
+pub(crate) const TEST: Packages = Packages {
+    list: PythonList::Test,
+    holds: "cloudflare, schemathesis",
+    why: "to test the API with Cloudflare's own client, and against its description",
+};
+
+/// An encoder for the codecs that Debian's FFmpeg cannot send.
+pub(crate) const FULL_TEST: Packages = Packages {
+    list: PythonList::Full,
+    holds: "FFmpeg 9, by imageio-ffmpeg",
+    why: "by `test --full`, which publishes HEVC, AV1, VP9, Opus and several tracks",
+};
 
 impl Step for Packages {
     fn name(&self) -> String {
-        "the Python packages of tests/requirements.txt (cloudflare, schemathesis)".to_owned()
+        format!(
+            "the Python packages of {} ({})",
+            self.list.path(),
+            self.holds
+        )
     }
 
     fn why(&self) -> &'static str {
-        "to test the API with Cloudflare's own client, and against its description"
+        self.why
     }
 
     fn is_done(&self, place: &Place) -> Result<bool> {
-        Ok(place.python()?.is_some_and(|python| python.is_file()))
+        Ok(place
+            .python(self.list)?
+            .is_some_and(|python| python.is_file()))
     }
 
     fn install(&self, place: &Place) -> Result<()> {
@@ -33,7 +58,7 @@ impl Step for Packages {
             debian::install(DEBIAN_PACKAGES)?;
         }
         let folder = place
-            .python_folder()?
+            .python_folder(self.list)?
             .with_context(|| format!("{DEBIAN_PYTHON} is not there"))?;
         fill(&folder, |part| {
             process::run(
@@ -46,7 +71,7 @@ impl Step for Packages {
                 process::command(part.join("bin/python"))
                     .args(["-m", "pip", "install", "--quiet", "--require-hashes"])
                     .args(["--only-binary", ":all:", "--requirement"])
-                    .arg(place.python_lock()),
+                    .arg(place.python_lock(self.list)),
             )?;
             // The scripts beside the interpreter name a folder that is about to be renamed.
             for script in fs::read_dir(part.join("bin"))? {

@@ -14,7 +14,7 @@ use std::process::{Command, ExitCode, Stdio};
 use self::catalogue::{Catalogue, Level, Script, Target, Test};
 use self::report::{Counts, Report};
 use crate::build::{self, BUILT_VARIABLE, Profile};
-use crate::place::{Place, XTASK_VARIABLE};
+use crate::place::{Place, PythonList, XTASK_VARIABLE};
 use crate::process;
 use crate::setup::{self, Purpose};
 use crate::worker;
@@ -22,8 +22,11 @@ use crate::worker;
 /// The package whose tests start the whole system.
 const SYSTEM_PACKAGE: &str = "system-tests";
 
-/// Tells tests of the Worker where the relay node's program is: those whose text names it start it.
+/// Tells tests where the relay node's program is. Those of the Worker whose text names it start it.
 const RELAY_NODE_VARIABLE: &str = "STREAM_CONNECT_RELAY_NODE";
+
+/// Tells the tests of `--full` where an FFmpeg is that is newer than Debian's.
+const FFMPEG_VARIABLE: &str = "STREAM_CONNECT_FFMPEG";
 
 /// Tells tests that can look more or less closely to look as closely as they can.
 const FULL_VARIABLE: &str = "STREAM_CONNECT_FULL";
@@ -33,7 +36,8 @@ const FULL_VARIABLE: &str = "STREAM_CONNECT_FULL";
 pub(crate) struct Arguments {
     /// Run only the tests whose path, as --list shows it, holds this.
     name: Option<String>,
-    /// Also what takes long: OBS Studio, and the set-up of an empty machine.
+    /// Also what takes long: the whole matrix of encoders and destinations, OBS Studio, and the
+    /// set-up of an empty machine.
     #[arg(long)]
     full: bool,
     /// Show the tests with their level instead of running them.
@@ -239,6 +243,10 @@ impl Run<'_> {
             return Ok(());
         }
         let (place, full) = (self.place, self.arguments.full);
+        let ffmpeg = match full && level == Level::System {
+            true => Some(place.newer_ffmpeg()?),
+            false => None,
+        };
         let name = if level == Level::System {
             "system tests"
         } else {
@@ -251,8 +259,10 @@ impl Run<'_> {
                 command.args(filters).current_dir(&program.folder);
                 if level == Level::System {
                     for_parts(&mut command, place);
-                    if full {
-                        command.arg("--include-ignored");
+                    if let Some(ffmpeg) = &ffmpeg {
+                        command
+                            .arg("--include-ignored")
+                            .env(FFMPEG_VARIABLE, ffmpeg);
                     }
                 }
                 eprintln!(
@@ -290,10 +300,6 @@ impl Run<'_> {
     fn node_command(&self, level: Level) -> Result<Option<Command>> {
         let mut node = process::command("node");
         for_parts(&mut node, self.place);
-        node.env(
-            RELAY_NODE_VARIABLE,
-            build::relay_node_path(self.place, Profile::Dev),
-        );
         // Each file starts runtimes of its own, and two of them fill two cores.
         node.args(["--test", "--test-reporter=spec", "--test-concurrency=2"]);
         if level == Level::Page {
@@ -326,7 +332,7 @@ impl Run<'_> {
         if tests.is_empty() {
             return Ok(None);
         }
-        let python = self.place.python()?;
+        let python = self.place.python(PythonList::Test)?;
         let python = python.context("the Python packages are not there")?;
         let mut node = process::command("node");
         for_parts(&mut node, self.place);
@@ -358,6 +364,10 @@ fn for_parts(command: &mut Command, place: &Place) {
     command
         .env(BUILT_VARIABLE, "1")
         .env(XTASK_VARIABLE, &place.program)
+        .env(
+            RELAY_NODE_VARIABLE,
+            build::relay_node_path(place, Profile::Dev),
+        )
         .env("RUST_LOG", "trace")
         .env("CI", "1")
         .env("WRANGLER_SEND_METRICS", "false")
