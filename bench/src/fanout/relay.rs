@@ -71,6 +71,11 @@ impl Relay {
         })
     }
 
+    /// Whether it is the floor of what gathering can be.
+    pub(super) fn is_gathered_floor(self) -> bool {
+        matches!(self, Self::Floor(_)) && self != Self::FLOOR
+    }
+
     /// Whether its cost is compared with ours.
     pub(super) fn is_peer(self) -> bool {
         matches!(self, Self::Nginx | Self::Tee)
