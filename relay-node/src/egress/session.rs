@@ -238,8 +238,9 @@ impl Session {
     /// The feed has grown: sends what the socket takes. Whether its task may sleep on.
     fn grown(&mut self) -> bool {
         self.unread = true;
-        if !self.live || self.failed.is_some() {
-            return !self.live;
+        // Where it does not publish yet or the socket is full, the task goes on by itself.
+        if !self.live || !self.outbox.is_empty() || self.failed.is_some() {
+            return true;
         }
         // If the socket takes no more, the task waits in place of this.
         match self.poll_send(&mut Context::from_waker(Waker::noop())) {
