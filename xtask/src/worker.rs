@@ -127,6 +127,9 @@ fn prepare(place: &Place, toolchain: &Toolchain, command: &mut Command) -> Resul
     toolchain.apply(command)?;
     command
         .env("CARGO_TARGET_DIR", &place.worker_target)
+        // What is deployed waits for storage, not for itself, and its size is bounded.
+        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "s")
+        .env("CARGO_PROFILE_RELEASE_LTO", "fat")
         .env("WASM_BINDGEN_BIN", WasmBindgen::program(place)?)
         .env("WASM_OPT_BIN", modules.join("binaryen/bin/wasm-opt"))
         .env(
