@@ -88,7 +88,11 @@ async fn cached(env: &Env, hash: &TokenHash) -> Option<TokenRecord> {
     TokenRecord::from_cache(&text.ok()??)
 }
 
-async fn stored(env: &Env, hash: &TokenHash) -> std::result::Result<Option<TokenRecord>, Failure> {
+/// What the database knows of a token.
+pub(crate) async fn stored(
+    env: &Env,
+    hash: &TokenHash,
+) -> std::result::Result<Option<TokenRecord>, Failure> {
     let results = d1::batch(env, &[token_by_hash(hash)]).await;
     let results = results.map_err(log::unavailable("looking a token up"))?;
     results.first(0).map_err(log::internal("reading a token"))

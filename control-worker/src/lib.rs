@@ -13,6 +13,7 @@ mod body;
 mod clock;
 mod d1;
 mod delay;
+mod event_streams;
 #[expect(missing_docs, reason = "`durable_object` makes methods without")]
 mod live_input;
 mod live_inputs;
@@ -29,6 +30,7 @@ mod relay;
 mod relay_node;
 mod scope;
 mod settings;
+mod sockets;
 mod stream;
 mod tokens;
 #[expect(missing_docs, reason = "`durable_object` makes methods without")]
@@ -46,6 +48,7 @@ use serde_json::json;
 use shared::id::AccountId;
 use worker::{Context, Env, Request, Response, Result, event};
 
+use crate::event_streams::EventStream;
 use crate::scope::Scope;
 
 pub use live_input::LiveInput;
@@ -105,6 +108,10 @@ async fn serve(
         method => method,
     };
     let route = Route::parse(&method, &request.path())?;
+    let events = EventStream::of(&route);
+    if let Some(events) = events.filter(|_| EventStream::is_opened_blindly(request)) {
+        return events.open_blindly(env, request, allowance).await;
+    }
     let token = match route.access() {
         Access::Anybody => return public(&route, env).await,
         Access::Operator => {
@@ -113,6 +120,9 @@ async fn serve(
         }
         access => auth::authenticate(request.headers(), access, env, context, allowance).await?,
     };
+    if let Some(events) = events {
+        return events.open(env, Some(token.id), request).await;
+    }
     let caller = |account| Caller {
         env,
         token: &token.id,

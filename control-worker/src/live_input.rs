@@ -1,9 +1,14 @@
 //! The Durable Object of a live input: the only writer of its rows.
 
+mod streams;
+
+use std::cell::Cell;
 use std::pin::pin;
+use std::rc::Rc;
 use std::time::Duration;
 
 use control_core::change::{ChangeRequest, Changed};
+use control_core::event_stream::AccountChange;
 use control_core::keys::Keyring;
 use control_core::live_input::{self as rules, Ask, Host, LiveInputState, Publish};
 use control_core::node_link::{Handed, Sight};
@@ -13,76 +18,94 @@ use control_core::webhook::AccountEvents;
 use futures_util::future::{Either, select};
 use futures_util::lock::Mutex;
 use shared::api::ApiEvent;
-use shared::id::{InputUid, NodeName};
+use shared::id::{AccountId, InputUid, NodeName};
 use worker::wasm_bindgen::JsValue;
 use worker::{
     DurableObject, Env, Error, Request, Response, Result, Socket, State, Storage, WebSocket,
     WebSocketIncomingMessage, durable_object,
 };
 
+use self::streams::Shown;
 use crate::d1::{self, BatchResults};
 use crate::delay::Delay;
 use crate::object::trouble;
-use crate::{clock, log, object, object_sql, scope, settings};
+use crate::sockets::Sockets;
+use crate::{clock, log, object, object_sql, scope, settings, sockets};
 
 /// The object of one live input, which is its name.
 #[durable_object]
 pub struct LiveInput {
-    state: State,
-    env: Env,
-    /// Held by each operation from its first step to its last. The platform lets events in while
-    /// an object waits for the database.
-    one_at_a_time: Mutex<()>,
+    desk: Rc<Desk>,
 }
 
 impl DurableObject for LiveInput {
     fn new(state: State, env: Env) -> Self {
+        let (state, sockets) = Sockets::of(state);
         Self {
-            state,
-            env,
-            one_at_a_time: Mutex::new(()),
+            desk: Rc::new(Desk {
+                state,
+                env,
+                one_at_a_time: Mutex::new(()),
+                sockets,
+                shown: Shown::default(),
+                undecided: Cell::new(None),
+            }),
         }
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
         let ray = scope::of_caller(request.headers());
-        object::serve("a live input's object", ray, self.answer(&mut request)).await
+        let answer = self.desk.answer(&mut request);
+        object::serve("a live input's object", ray, answer).await
     }
 
     async fn alarm(&self) -> Result<Response> {
-        let host = self.host();
-        let finished = async {
-            self.finish(&host).await?;
-            self.hand_events(&host).await?;
-            self.mirror(&host).await
-        };
-        if let Err(error) = finished.await {
-            log::failed("a live input's alarm", &error);
-            // The platform gives up after six failures: to it, this was none.
-            host.storage.set_alarm(RETRY).await?;
-        }
-        Response::empty()
+        self.desk.ring().await
     }
 
     async fn connect(&self, _: Socket) -> Result<()> {
-        Err(no_sockets())
+        Err(Error::RustError(
+            "a live input's object takes WebSockets only".into(),
+        ))
     }
 
-    async fn websocket_message(&self, _: WebSocket, _: WebSocketIncomingMessage) -> Result<()> {
-        Err(no_sockets())
+    async fn websocket_message(
+        &self,
+        socket: WebSocket,
+        message: WebSocketIncomingMessage,
+    ) -> Result<()> {
+        if let Err(error) = self.desk.hear(socket, message).await {
+            log::failed("taking a frame of an event stream", &error);
+        }
+        Ok(())
     }
 
-    async fn websocket_close(&self, _: WebSocket, _: usize, _: String, _: bool) -> Result<()> {
-        Err(no_sockets())
+    /// Nothing is kept of a client but with its socket.
+    async fn websocket_close(&self, socket: WebSocket, _: usize, _: String, _: bool) -> Result<()> {
+        sockets::answer_close(&socket);
+        Ok(())
     }
 
     async fn websocket_error(&self, _: WebSocket, _: Error) -> Result<()> {
-        Err(no_sockets())
+        Ok(())
     }
 }
 
-impl LiveInput {
-    async fn answer(&self, request: &mut Request) -> Result<Response> {
+/// What work needs that goes on when the event that began it is over.
+struct Desk {
+    state: State,
+    env: Env,
+    /// Held by each operation from its first step to its last. The platform lets events in while
+    /// an object waits for the database.
+    one_at_a_time: Mutex<()>,
+    sockets: Rc<Sockets>,
+    shown: Shown,
+    /// A change that the account's object was told of and whose end was not seen.
+    undecided: Cell<Option<(AccountId, AccountChange)>>,
+}
+
+impl Desk {
+    async fn answer(self: &Rc<Self>, request: &mut Request) -> Result<Response> {
         let (host, keyring) = (self.host(), self.keyring()?);
         match request.path().as_str() {
             "/change" => {
@@ -90,20 +113,26 @@ impl LiveInput {
                 let _lock = self.one_at_a_time.lock().await;
                 let rules = self.rules(&host, &keyring).await?;
                 let answer = rules.change(&asked).await.map_err(trouble)?;
-                let view = self.rules(&host, &keyring).await?.view();
+                let rules = self.rules(&host, &keyring).await?;
+                let view = rules.view();
+                self.changed(&asked, &answer, &rules);
                 object::answer(&Changed { answer, view })
             }
             "/publish" => {
                 let asked: Publish = object::question(request).await?;
                 let _lock = self.one_at_a_time.lock().await;
                 let rules = self.rules(&host, &keyring).await?;
-                object::answer(&rules.publish(&asked).await.map_err(trouble)?)
+                let answer = rules.publish(&asked).await.map_err(trouble)?;
+                self.tell(&host).await;
+                object::answer(&answer)
             }
             "/ask" => {
                 let asked: Ask = object::question(request).await?;
                 let _lock = self.one_at_a_time.lock().await;
                 let rules = self.rules(&host, &keyring).await?;
-                object::answer(&rules.ask(&asked).await.map_err(trouble)?)
+                let answer = rules.ask(&asked).await.map_err(trouble)?;
+                self.tell(&host).await;
+                object::answer(&answer)
             }
             // Reads what is stored whole: no need to wait for a change to come to its end.
             "/view" => object::answer(&self.view(&host, &keyring).await?),
@@ -111,10 +140,33 @@ impl LiveInput {
                 let told: Told = object::question(request).await?;
                 let _lock = self.one_at_a_time.lock().await;
                 let rules = self.rules(&host, &keyring).await?;
-                object::answer(&rules.told(&told).await.map_err(trouble)?)
+                rules.told(&told).await.map_err(trouble)?;
+                self.tell(&host).await;
+                object::answer(&())
             }
+            "/stream" => self.open(request).await,
             _ => Response::error("not found", 404),
         }
+    }
+
+    async fn ring(self: &Rc<Self>) -> Result<Response> {
+        let host = self.host();
+        let finished = async {
+            self.sockets.arm().await?;
+            self.look_after_streams(&host).await?;
+            self.finish(&host).await?;
+            self.tell_of_the_undecided();
+            self.tell(&host).await;
+            self.hand_events(&host).await?;
+            self.mirror(&host).await
+        };
+        if let Err(error) = finished.await {
+            log::failed("a live input's alarm", &error);
+            // The platform gives up after six failures: to it, this was none.
+            let again = self.sockets.due().map_or(RETRY, |due| due.min(RETRY));
+            host.storage.set_alarm(again).await?;
+        }
+        Response::empty()
     }
 
     /// What goes on, and, where the node's object answers in time, how it is doing.
@@ -134,6 +186,9 @@ impl LiveInput {
     }
 
     async fn finish(&self, host: &ObjectHost<'_>) -> Result<()> {
+        if !self.is_known(host).await? {
+            return Ok(());
+        }
         let keyring = self.keyring()?;
         let _lock = self.one_at_a_time.lock().await;
         let rules = self.rules(host, &keyring).await?;
@@ -188,6 +243,12 @@ impl LiveInput {
         }
     }
 
+    /// Whether anything is stored: the alarm may ring for sockets alone, and then makes nothing.
+    async fn is_known(&self, host: &ObjectHost<'_>) -> Result<bool> {
+        let stored: Option<String> = host.storage.get(STATE_KEY).await?;
+        Ok(stored.is_some())
+    }
+
     /// The rules with what is stored; to be called under the lock where something follows.
     async fn rules<'a>(
         &self,
@@ -220,6 +281,7 @@ impl LiveInput {
         ObjectHost {
             storage: self.state.storage(),
             env: &self.env,
+            sockets: &self.sockets,
         }
     }
 
@@ -238,6 +300,7 @@ impl LiveInput {
 struct ObjectHost<'a> {
     storage: Storage,
     env: &'a Env,
+    sockets: &'a Sockets,
 }
 
 impl Host for ObjectHost<'_> {
@@ -250,7 +313,7 @@ impl Host for ObjectHost<'_> {
         status: Kept,
         alarm: Option<Duration>,
     ) -> Result<()> {
-        match alarm {
+        match alarm.into_iter().chain(self.sockets.due()).min() {
             Some(delay) => self.storage.set_alarm(delay).await?,
             None => self.storage.delete_alarm().await?,
         }
@@ -291,10 +354,6 @@ impl Host for ObjectHost<'_> {
 
 fn unreadable(error: control_core::sql::RowError) -> Error {
     Error::RustError(error.to_string())
-}
-
-fn no_sockets() -> Error {
-    Error::RustError("a live input's object has no sockets".into())
 }
 
 /// How long a reader waits for the object of a node, which may itself wait half of it for the node.

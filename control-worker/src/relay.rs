@@ -14,6 +14,7 @@ use shared::link::{Owner, PublishAnswer, PublishRefusal, PublishRequest, Reconci
 use shared::stream_key::StreamKey;
 use worker::{Env, Method, Request, Response};
 
+use crate::event_streams::is_upgrade;
 use crate::{answer, body, clock, d1, log, object, settings};
 
 /// Answers a relay node.
@@ -74,8 +75,7 @@ async fn publish(env: &Env, token: TokenId, request: &mut Request) -> Result<Res
 
 /// Opens a node's socket at the node's object.
 async fn link(env: &Env, node: &NodeName, request: &Request) -> Result<Response, Failure> {
-    let upgrade = request.headers().get("upgrade").ok().flatten();
-    if !upgrade.is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket")) {
+    if !is_upgrade(request) {
         return Err(Failure::upgrade_required());
     }
     let open = async {

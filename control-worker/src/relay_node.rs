@@ -219,9 +219,8 @@ impl RelayNode {
 
     /// How an input is doing: as its node said lately, or says now if it is asked.
     async fn look(&self, look: Look) -> Result<Sight> {
-        if !self.figures.borrow().is_fresh(look.instance, clock::now())
-            && self.ask_for_figures(look.instance)
-        {
+        let is_asked = self.ask_for_figures(look.instance);
+        if is_asked && !self.figures.borrow().is_fresh(look.instance, clock::now()) {
             let _ = select(pin!(self.figured.next()), Delay::from(FIGURES_TIMEOUT)).await;
         }
         let pulses = self.pulses().into_iter();

@@ -13,6 +13,10 @@ pub(crate) async fn serve(
     request: &mut Request,
 ) -> Result<Response, Failure> {
     match route {
+        // They are opened before anybody is called.
+        StreamRoute::AccountEvents | StreamRoute::InputEvents { .. } => {
+            Err(Failure::upgrade_required())
+        }
         StreamRoute::CreateInput => live_inputs::create(caller, request).await,
         StreamRoute::CreateOutput { input } => outputs::create(caller, input, request).await,
         StreamRoute::DeleteInput { input } => live_inputs::delete(caller, input).await,

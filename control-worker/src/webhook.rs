@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use control_core::event_stream::{AccountChange, Start, StoredEvent, account_change};
 use control_core::keys::Keyring;
 use control_core::sql::Statement;
 use control_core::webhook::{
@@ -10,6 +11,7 @@ use control_core::webhook::{
     TestMessage,
 };
 use futures_util::future::{Either, join_all, select};
+use shared::api::EventId;
 use shared::id::AccountId;
 use shared::time::Timestamp;
 use worker::wasm_bindgen::JsValue;
@@ -23,18 +25,25 @@ use crate::d1::{self, BatchResults};
 use crate::delay::Delay;
 use crate::object::trouble;
 use crate::object_sql::{self, Rows};
-use crate::{clock, log, object, random, scope, settings};
+use crate::sockets::{Events, Reader, Sockets};
+use crate::{clock, log, object, random, scope, settings, sockets};
 
 /// The object of one account, which is its name.
 #[durable_object]
 pub struct Webhook {
     state: State,
     env: Env,
+    sockets: Rc<Sockets>,
 }
 
 impl DurableObject for Webhook {
     fn new(state: State, env: Env) -> Self {
-        Self { state, env }
+        let (state, sockets) = Sockets::of(state);
+        Self {
+            state,
+            env,
+            sockets,
+        }
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
@@ -45,7 +54,11 @@ impl DurableObject for Webhook {
     async fn alarm(&self) -> Result<Response> {
         // Side by side with other events, and with the next alarm: a receiver may be slow.
         match self.office() {
-            Ok(office) => self.state.wait_until(office.work()),
+            Ok(office) => {
+                self.sockets.arm().await?;
+                self.state.wait_until(Rc::clone(&office).work());
+                self.state.wait_until(office.look_after_streams());
+            }
             Err(error) => {
                 log::failed("an account's alarm", &error);
                 // The platform gives up after six failures: to it, this was none.
@@ -56,19 +69,36 @@ impl DurableObject for Webhook {
     }
 
     async fn connect(&self, _: Socket) -> Result<()> {
-        Err(no_sockets())
+        Err(Error::RustError(
+            "an account's object takes WebSockets only".into(),
+        ))
     }
 
-    async fn websocket_message(&self, _: WebSocket, _: WebSocketIncomingMessage) -> Result<()> {
-        Err(no_sockets())
+    async fn websocket_message(
+        &self,
+        socket: WebSocket,
+        message: WebSocketIncomingMessage,
+    ) -> Result<()> {
+        let heard = async {
+            match self.sockets.hear(socket, message, &self.env).await? {
+                Some(reader) => self.office()?.read(reader),
+                None => Ok(()),
+            }
+        };
+        if let Err(error) = heard.await {
+            log::failed("taking a frame of an event stream", &error);
+        }
+        Ok(())
     }
 
-    async fn websocket_close(&self, _: WebSocket, _: usize, _: String, _: bool) -> Result<()> {
-        Err(no_sockets())
+    /// Nothing is kept of a client but with its socket.
+    async fn websocket_close(&self, socket: WebSocket, _: usize, _: String, _: bool) -> Result<()> {
+        sockets::answer_close(&socket);
+        Ok(())
     }
 
     async fn websocket_error(&self, _: WebSocket, _: Error) -> Result<()> {
-        Err(no_sockets())
+        Ok(())
     }
 }
 
@@ -77,6 +107,11 @@ impl Webhook {
         let office = self.office()?;
         match request.path().as_str() {
             "/attempts" => object::answer(&office.rules().last_attempts().map_err(trouble)?),
+            "/changed" => {
+                let change: AccountChange = object::question(request).await?;
+                self.sockets.tell_now(&account_change(&change))?;
+                object::answer(&())
+            }
             "/deliveries" => {
                 let target: Target = object::question(request).await?;
                 object::answer(&office.rules().deliveries(target).map_err(trouble)?)
@@ -85,9 +120,19 @@ impl Webhook {
                 let taken: AccountEvents = object::question(request).await?;
                 let new = office.rules().take(taken.events).await.map_err(trouble)?;
                 if !new.is_empty() {
+                    if let Err(error) = office.tell() {
+                        log::failed("telling of events", &error);
+                    }
                     self.state.wait_until(office.work());
                 }
                 object::answer(&())
+            }
+            "/stream" => {
+                let (response, connected) = self.sockets.open(request).await?;
+                if let Some(connected) = connected.filter(|one| one.client.is_admitted()) {
+                    office.read(Reader::New(connected))?;
+                }
+                Ok(response)
             }
             "/test" => {
                 let test: TestMessage = object::question(request).await?;
@@ -123,6 +168,7 @@ impl Webhook {
                 storage,
                 sql,
                 env: self.env.clone(),
+                sockets: Rc::clone(&self.sockets),
             },
         }))
     }
@@ -158,10 +204,45 @@ impl Office {
         }
     }
 
+    /// A client may be told more than before.
+    fn read(&self, reader: Reader) -> Result<()> {
+        if let Reader::New(mut connected) = reader {
+            connected.begin(self, 0, false)?;
+        }
+        self.tell()
+    }
+
+    /// Tells all clients what is new to them.
+    fn tell(&self) -> Result<()> {
+        self.host.sockets.tell(self, 0)
+    }
+
+    /// Closes the streams whose time is over; the others are told what was left.
+    async fn look_after_streams(self: Rc<Self>) {
+        let looked = async {
+            self.host.sockets.check(None, &self.host.env).await?;
+            self.host.sockets.arm().await?;
+            self.tell()
+        };
+        if let Err(error) = looked.await {
+            log::failed("looking after an account's event streams", &error);
+        }
+    }
+
     async fn deliver(&self, target: Target) {
         if let Err(error) = self.rules().deliver(target).await {
             log::failed("sending an account's events", &trouble(error));
         }
+    }
+}
+
+impl Events for Office {
+    fn start(&self, since: Option<EventId>) -> Result<Start> {
+        self.rules().start(since).map_err(trouble)
+    }
+
+    fn after(&self, number: u64) -> Result<Vec<StoredEvent>> {
+        self.rules().events_after(number).map_err(trouble)
     }
 }
 
@@ -170,6 +251,7 @@ struct ObjectHost {
     storage: Storage,
     sql: SqlStorage,
     env: Env,
+    sockets: Rc<Sockets>,
 }
 
 impl Host for ObjectHost {
@@ -186,13 +268,12 @@ impl Host for ObjectHost {
     }
 
     async fn arm(&self, at: Option<Timestamp>) -> Result<()> {
-        let Some(at) = at else {
-            return self.storage.delete_alarm().await;
-        };
-        let micros = at.as_micros().saturating_sub(clock::now().as_micros());
         // Rounded up: an alarm that rings too early finds nothing to do.
-        let delay = Duration::from_micros(u64::try_from(micros).unwrap_or(0).saturating_add(999));
-        self.storage.set_alarm(delay).await
+        let delay = at.map(|at| at.since(clock::now()) + Duration::from_micros(999));
+        match delay.into_iter().chain(self.sockets.due()).min() {
+            Some(delay) => self.storage.set_alarm(delay).await,
+            None => self.storage.delete_alarm().await,
+        }
     }
 
     async fn send(&self, outgoing: &Outgoing) -> Sent {
@@ -234,10 +315,6 @@ fn to_request(outgoing: &Outgoing) -> Result<Request> {
         init.headers.set(name, value.expose())?;
     }
     Request::new_with_init(&outgoing.url, &init)
-}
-
-fn no_sockets() -> Error {
-    Error::RustError("an account's object has no sockets".into())
 }
 
 /// After an alarm that failed before the rules could set the next one.

@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
+import { EventStream } from "./event_stream.mjs";
 import { assertRefused, expectResult, hexId, PERMISSIONS, ROOT, startControl } from "./support.mjs";
 
 const END_POINTS = JSON.parse(
@@ -133,6 +134,12 @@ test("each permission opens what it is for", async () => {
     if (!(who in PERMISSIONS) || method !== "GET") continue;
     for (const name of Object.keys(PERMISSIONS).filter((one) => grants(one, who))) {
       const token = await control.addToken({ account: control.account, permissions: [name] });
+      if (template.endsWith("/events")) {
+        const stream = await EventStream.open(control, { input: template.includes(":input") ? ids.input : undefined, token });
+        assert.equal((await stream.next()).type, "ready");
+        stream.close();
+        continue;
+      }
       const answer = await control.ask(method, fill(template), { token });
       assert.equal(answer.status, 200, `${method} ${template} with ${name}: ${answer.text}`);
     }

@@ -10,6 +10,9 @@ const CALLS = {
   DurableObject: ["fetch"],
 };
 
+/** What no answer waits for: the account's object is told of a change beside it. */
+const TOLD_LATER = /\/changed$/;
+
 let calls = [];
 
 export default class extends Worker {
@@ -67,7 +70,7 @@ function watched(waits, value, counts) {
       const found = target[method];
       if (typeof found !== "function" || method === "constructor") return found;
       return (...args) => {
-        const name = counts(method);
+        const name = !TOLD_LATER.test(args[0]?.url) && counts(method);
         const answer = target[method](...args);
         if (name) count(waits, `${name}.${method}`, answer);
         return answer;

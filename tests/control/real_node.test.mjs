@@ -4,6 +4,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { EventStream } from "./event_stream.mjs";
 import { Destination, RelayNode, publish } from "./parts.mjs";
 import { eventually, secret, startControl } from "./support.mjs";
 
@@ -79,6 +80,34 @@ test("what a killed node had on air is unknown within ten seconds, and true agai
 async function read(path) {
   return (await control.api("GET", path)).json.result;
 }
+
+test("what a real node counts is seen once a second", async () => {
+  const input = await control.createInput();
+  const streamKey = secret();
+  const output = await control.createOutput(input.uid, { url: destination.url, streamKey });
+  const stream = await EventStream.open(control, { input: input.uid });
+  assert.equal((await stream.state()).status, null);
+  encoders.push(await publish(node.rtmp, input.rtmps.streamKey));
+  let last = 0;
+  const times = [];
+  while (times.length < 8) {
+    const { status, outputs } = await stream.state(({ outputs }) => outputs[0].status.bytes > last);
+    last = outputs[0].status.bytes;
+    times.push(performance.now());
+    assert.equal(outputs[0].uid, output.uid);
+    assert.equal(outputs[0].status.state, "live");
+    assert.equal(status.current.video.codec, "h264");
+  }
+  const took = times.at(-1) - times[0];
+  assert.ok(took > 5000 && took < 14_000, `7 figures in ${took} ms`);
+  await encoders.at(-1).end();
+  const over = await stream.state(({ status }) => status.current.state !== "connected");
+  assert.ok(["disconnected", "reconnecting"].includes(over.status.current.state));
+  for (const key of [input.rtmps.streamKey, streamKey, destination.url]) {
+    assert.ok(!stream.said.some((text) => text.includes(key)), "a secret in a frame");
+  }
+  stream.close();
+});
 
 async function changesTakeEffectWithout(evicted) {
   const input = await control.createInput();

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { OnAir } from "./on_air.mjs";
 import { eventually, expectResult, hexId, secret, startControl } from "./support.mjs";
 
 let control;
@@ -14,87 +15,10 @@ const GONE_MS = 10_000;
 /** One whose socket is open and says nothing, within this. */
 const SILENT_MS = 40_000;
 
-let nodes = 0;
-
-/** An input on air at a node of its own, whose events are numbered from 1. */
-class OnAir {
-  #sequence = 0;
-
-  static async start(outputs = []) {
-    nodes += 1;
-    const onAir = new OnAir();
-    onAir.node = `status-${nodes}`;
-    onAir.instance = hexId();
-    onAir.input = await control.createInput();
-    onAir.outputs = [];
-    for (const body of outputs) {
-      onAir.outputs.push(await control.createOutput(onAir.input.uid, body));
-    }
-    onAir.link = await control.link(onAir.node, onAir.instance);
-    await onAir.link.next("reconciliation");
-    const { json } = await control.publish(
-      onAir.node,
-      onAir.instance,
-      onAir.input.rtmps.streamKey,
-    );
-    onAir.rev = json.snapshot.rev;
-    onAir.epoch = json.snapshot.epoch;
-    return onAir;
-  }
-
-  event(fields) {
-    this.#sequence += 1;
-    const { input, epoch } = this;
-    return { sequence: this.#sequence, input: input.uid, epoch, at: Date.now() * 1000, ...fields };
-  }
-
-  /** Sends events and waits until they are taken care of. */
-  async happens(...events) {
-    const numbered = events.map((fields) => this.event(fields));
-    this.link.send({ type: "events", instance: this.instance, events: numbered });
-    // A snapshot that is not acknowledged comes again at any time.
-    let frame;
-    do frame = JSON.parse((await this.link.nextText()).data);
-    while (frame.type === "snapshot");
-    assert.equal(frame.type, "events_taken");
-    assert.equal(frame.through, this.#sequence);
-  }
-
-  connects() {
-    return this.happens({ what: "connected", protocol: "rtmps", encoder: "obs", returned: false });
-  }
-
-  output(n, state, fields = {}) {
-    return this.happens({ what: "output", output: this.outputs[n].uid, state, ...fields });
-  }
-
-  async read(of = "") {
-    const started = performance.now();
-    const answer = await control.api("GET", `/live_inputs/${this.input.uid}${of}`);
-    assert.ok(performance.now() - started < READ_MS);
-    return expectResult(answer);
-  }
-
-  readOutputs() {
-    return this.read("/outputs");
-  }
-
-  /** Waits for a state of the input. */
-  async becomes(state) {
-    await eventually(`${this.node} is ${state}`, async () => {
-      return (await this.read()).status?.current.state === state;
-    });
-    return (await this.read()).status;
-  }
-}
-
 const OUTPUT = { url: "rtmp://a.example.com/live2", streamKey: secret() };
 
-/** No read takes longer, whatever is asked of whom. */
-const READ_MS = 5000;
-
 test("a broadcast from its beginning to its end", async () => {
-  const onAir = await OnAir.start([OUTPUT, { ...OUTPUT, enabled: false }]);
+  const onAir = await OnAir.start(control, [OUTPUT, { ...OUTPUT, enabled: false }]);
   const { input } = onAir;
   assert.equal(input.status, null);
   assert.equal(input.configuration, "applied");
@@ -177,7 +101,7 @@ test("a broadcast from its beginning to its end", async () => {
 });
 
 test("a node that is gone is unknown within ten seconds, and its return tells the truth", async () => {
-  const onAir = await OnAir.start([OUTPUT]);
+  const onAir = await OnAir.start(control, [OUTPUT]);
   onAir.link.applied(onAir.input.uid, onAir.rev);
   await onAir.connects();
   await onAir.output(0, "live");
@@ -214,7 +138,7 @@ test("a node that is gone is unknown within ten seconds, and its return tells th
 });
 
 test("figures are asked for, and shown while they are fresh", async () => {
-  const onAir = await OnAir.start([OUTPUT]);
+  const onAir = await OnAir.start(control, [OUTPUT]);
   const { input, instance, epoch, link } = onAir;
   await onAir.connects();
   await onAir.output(0, "live");
@@ -244,7 +168,7 @@ test("figures are asked for, and shown while they are fresh", async () => {
 });
 
 test("a retry reaches the node within a second", async () => {
-  const onAir = await OnAir.start([OUTPUT]);
+  const onAir = await OnAir.start(control, [OUTPUT]);
   const path = `/live_inputs/${onAir.input.uid}/outputs/${onAir.outputs[0].uid}/retry`;
   const result = expectResult(await control.api("POST", path));
   const answered = performance.now();
@@ -258,7 +182,7 @@ test("a retry reaches the node within a second", async () => {
 });
 
 test("lists know what goes on without asking", async () => {
-  const onAir = await OnAir.start([OUTPUT]);
+  const onAir = await OnAir.start(control, [OUTPUT]);
   const listed = async () => {
     const all = expectResult(await control.api("GET", "/live_inputs"));
     return all.find(({ uid }) => uid === onAir.input.uid);
@@ -275,7 +199,7 @@ test("lists know what goes on without asking", async () => {
 });
 
 test("a node that polls is heard", async () => {
-  const onAir = await OnAir.start();
+  const onAir = await OnAir.start(control);
   onAir.link.close();
   const { input, node, instance, rev } = onAir;
   const poll = (events) => {
@@ -297,7 +221,7 @@ test("a node that polls is heard", async () => {
 });
 
 test("an open socket is heard by its pings alone", async () => {
-  const [pinging, mute] = [await OnAir.start(), await OnAir.start()];
+  const [pinging, mute] = [await OnAir.start(control), await OnAir.start(control)];
   for (const onAir of [pinging, mute]) {
     onAir.link.applied(onAir.input.uid, onAir.rev);
     await onAir.connects();
@@ -323,7 +247,7 @@ test("an open socket is heard by its pings alone", async () => {
 });
 
 test("whatever is evicted, each event reaches the account once and in order", async () => {
-  const onAir = await OnAir.start([OUTPUT]);
+  const onAir = await OnAir.start(control, [OUTPUT]);
   const { uid } = onAir.input;
   const classes = [
     ["RelayNode", onAir.node],
@@ -355,7 +279,7 @@ test("whatever is evicted, each event reaches the account once and in order", as
 });
 
 test("an input that is deleted on air says so, and leaves nothing", async () => {
-  const onAir = await OnAir.start([OUTPUT]);
+  const onAir = await OnAir.start(control, [OUTPUT]);
   const { uid } = onAir.input;
   await onAir.connects();
   await onAir.becomes("connected");
@@ -389,7 +313,7 @@ test("to read what is not there stores nothing", async () => {
 });
 
 test("no key is in what is kept of what went on", async () => {
-  const onAir = await OnAir.start([{ ...OUTPUT, streamKey: secret() }]);
+  const onAir = await OnAir.start(control, [{ ...OUTPUT, streamKey: secret() }]);
   await onAir.connects();
   await onAir.output(0, "live");
   await onAir.becomes("connected");

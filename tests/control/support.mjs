@@ -356,7 +356,7 @@ class Link {
 /** Long beyond any time that a test expects. */
 const LIMIT_MS = 30_000;
 
-async function withLimit(what, promise) {
+export async function withLimit(what, promise) {
   let timer;
   const limit = new Promise((_, reject) => {
     timer = setTimeout(() => reject(new Error(`${what} did not come`)), LIMIT_MS);

@@ -218,7 +218,8 @@ fn bearer_token(value: &str) -> Option<Secret> {
     well_formed.then(|| Secret::new(token))
 }
 
-fn is_token(text: &str) -> bool {
+/// Whether a text has the form of a token.
+pub(crate) fn is_token(text: &str) -> bool {
     (MIN_TOKEN_BYTES..=MAX_TOKEN_BYTES).contains(&text.len()) && text.bytes().all(is_token_byte)
 }
 

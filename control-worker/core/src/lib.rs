@@ -5,9 +5,10 @@
 //! outputs may send ([`destination`]), what is made once ([`idempotency`]), what is asked of the
 //! database and what its answers mean ([`sql`], [`change`]), how a live input's object keeps every
 //! change whole ([`live_input`]), what a node is told and when it is told again ([`snapshot`],
-//! [`node_link`]), what is known of what goes on ([`status`]), what receivers are told of it all
-//! ([`webhook`]), what the client reads ([`answer`], [`failure`], [`openapi`]), and which paths are
-//! the dashboard's ([`page`]). Time, randomness and all effects come from the caller.
+//! [`node_link`]), what is known of what goes on ([`status`]), what receivers and event streams are
+//! told of it all ([`webhook`], [`event_stream`]), what the client reads ([`answer`], [`failure`],
+//! [`openapi`]), and which paths are the dashboard's ([`page`]). Time, randomness and all effects come
+//! from the caller.
 
 pub mod account;
 pub mod answer;
@@ -15,6 +16,7 @@ pub mod auth;
 pub mod change;
 pub mod cors;
 pub mod destination;
+pub mod event_stream;
 pub mod failure;
 pub mod idempotency;
 pub mod keys;

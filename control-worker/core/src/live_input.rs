@@ -85,6 +85,9 @@ pub struct LiveInputState {
     /// Until when a key that was replaced is honoured.
     #[serde(default, with = "optional_micros")]
     overlap: Option<Timestamp>,
+    /// The `rev` of the last change whose end was seen.
+    #[serde(default)]
+    configured: u64,
     /// When the alarm must ring for this work, if any is left.
     #[serde(default, with = "optional_micros")]
     due: Option<Timestamp>,
@@ -149,6 +152,7 @@ impl LiveInputState {
             handover: BTreeSet::new(),
             tries: 0,
             overlap: None,
+            configured: 0,
             due: None,
         }
     }
@@ -156,6 +160,11 @@ impl LiveInputState {
     /// Who holds the broadcast, if the input is on air.
     pub fn owner(&self) -> Option<&Owner> {
         self.owner.as_ref()
+    }
+
+    /// The `rev` of the last change of what is configured.
+    pub fn configured(&self) -> u64 {
+        self.configured
     }
 
     /// In how long the alarm must ring, if work is left or will come.
@@ -393,6 +402,7 @@ impl<H: Host> LiveInput<'_, H> {
         let row = wanted.input.as_ref();
         self.state.overlap = row.and_then(|row| row.overlap(self.now));
         if changed {
+            self.state.configured = self.state.rev;
             self.state.tell_owner();
         }
         self.status.keep_outputs(&wanted.outputs);

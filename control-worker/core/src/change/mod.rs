@@ -11,6 +11,7 @@ use shared::time::Timestamp;
 pub use self::answer::{ChangeAnswer, Refusal};
 pub use self::kind::Change;
 use crate::auth::TokenId;
+use crate::event_stream::InputChange;
 use crate::idempotency::{Made, Once, expiry};
 use crate::permission::Permission;
 use crate::sql::{self, Param, Results, RowError, Statement, Wanted};
@@ -78,6 +79,22 @@ pub enum Outcome {
 }
 
 impl ChangeRequest {
+    /// As what the account's event stream is told of it, where something came of it, or may have.
+    pub fn told_as(&self, answer: &ChangeAnswer) -> Option<InputChange> {
+        let is_made = match answer {
+            ChangeAnswer::Deleted
+            | ChangeAnswer::Input(_)
+            | ChangeAnswer::Output { .. }
+            | ChangeAnswer::Undecided => true,
+            ChangeAnswer::NotMade | ChangeAnswer::Refused(_) | ChangeAnswer::Repeated(_) => false,
+        };
+        is_made.then_some(match self.change {
+            Change::CreateInput { .. } => InputChange::Created,
+            Change::DeleteInput => InputChange::Deleted,
+            _ => InputChange::Updated,
+        })
+    }
+
     /// The one batch that makes the change under `rev`, and tells why if it does not. Every
     /// condition stands in the statement that changes something, so that nothing can come between;
     /// the first statement answers a row exactly when the change was made.

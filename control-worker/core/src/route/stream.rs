@@ -9,6 +9,8 @@ use crate::permission::Permission;
 /// A route below `/accounts/:account/stream`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StreamRoute {
+    /// `GET /live_inputs/events`
+    AccountEvents,
     /// `POST /live_inputs`
     CreateInput,
     /// `POST /live_inputs/:input/outputs`
@@ -30,6 +32,11 @@ pub enum StreamRoute {
     },
     /// `GET /live_inputs/:input`
     InputDetails {
+        /// The live input in the path.
+        input: InputUid,
+    },
+    /// `GET /live_inputs/:input/events`
+    InputEvents {
         /// The live input in the path.
         input: InputUid,
     },
@@ -83,7 +90,9 @@ pub enum StreamRoute {
 impl StreamRoute {
     pub(super) fn permission(self) -> Permission {
         match self {
-            Self::InputDetails { .. }
+            Self::AccountEvents
+            | Self::InputDetails { .. }
+            | Self::InputEvents { .. }
             | Self::ListInputs
             | Self::ListOutputs { .. }
             | Self::ListVideos { .. }
@@ -109,6 +118,17 @@ impl StreamRoute {
                 "POST" => Ok(Self::CreateInput),
                 _ => Err(Failure::method_not_allowed("GET, POST")),
             },
+            ["live_inputs", "events"] => match method {
+                "GET" => Ok(Self::AccountEvents),
+                _ => Err(Failure::method_not_allowed("GET")),
+            },
+            ["live_inputs", input, "events"] => {
+                let input = input.parse().map_err(|_| Failure::no_such_input());
+                match method {
+                    "GET" => Ok(Self::InputEvents { input: input? }),
+                    _ => Err(Failure::method_not_allowed("GET")),
+                }
+            }
             ["live_inputs", input] => {
                 let input = || input.parse().map_err(|_| Failure::no_such_input());
                 match method {

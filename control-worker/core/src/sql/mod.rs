@@ -9,6 +9,7 @@ mod list;
 mod notification;
 mod read;
 mod rows;
+mod stream;
 mod token_text;
 
 use serde::Serialize;
@@ -31,6 +32,7 @@ pub use self::rows::{CountsRow, InputRow, LifecycleRow, ListedRow, OutputRow};
 pub(crate) use self::rows::{
     DiagnosisRow, GuardRow, boolean, integer as whole, micros, optional_micros, unsigned,
 };
+pub use self::stream::{StillGood, StreamCheck, StreamOpening, outputs};
 pub(crate) use self::text::*;
 pub(crate) use self::token_text::*;
 
@@ -55,8 +57,17 @@ impl Statement {
 /// Who asks, when, and for what permission: the one parameter of every guard. A guard looks at
 /// the token as it is now, whatever was known of it when the request came in.
 pub(crate) fn asker(token: &TokenId, needs: Permission, now: Timestamp) -> Param {
+    asks(json!(token), needs, now)
+}
+
+/// As [`asker`], for all of several tokens at once.
+pub(crate) fn askers(tokens: &[TokenId], needs: Permission, now: Timestamp) -> Param {
+    asks(json!(tokens), needs, now)
+}
+
+fn asks(id: Value, needs: Permission, now: Timestamp) -> Param {
     let (needs, now) = (needs.granted_by(), now.as_micros());
-    Param::text(json!({"id": token, "needs": needs, "now": now}))
+    Param::text(json!({"id": id, "needs": needs, "now": now}))
 }
 
 /// A parameter's value.

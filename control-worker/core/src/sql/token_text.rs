@@ -118,6 +118,22 @@ pub(crate) const COUNT_TOKENS: &str = concat!(
         AND (?3 OR expires IS NULL OR expires > ?1 ->> 'now')"
 );
 
+/// Which of several tokens may still do something, of those whose ids `?1` lists. `?2` account.
+pub(crate) const GOOD_TOKENS: &str = "SELECT id FROM tokens
+    WHERE id IN (SELECT value FROM json_each(?1, '$.id'))
+        AND account_id = ?2 AND kind = 'api' AND revoked IS NULL AND NOT disabled
+        AND permissions & (?1 ->> 'needs') <> 0
+        AND (not_before IS NULL OR not_before <= ?1 ->> 'now')
+        AND (expires IS NULL OR expires > ?1 ->> 'now')";
+
+/// `?1` account.
+pub(crate) const ACCOUNT_EXISTS: &str =
+    "SELECT EXISTS (SELECT 1 FROM accounts WHERE id = ?1) AS good";
+
+/// `?1` account, `?2` input.
+pub(crate) const INPUT_EXISTS: &str =
+    "SELECT EXISTS (SELECT 1 FROM live_inputs WHERE uid = ?2 AND account_id = ?1) AS good";
+
 /// `?1` account, `?2` name, `?3` now.
 pub(crate) const CREATE_ACCOUNT: &str =
     "INSERT INTO accounts (id, name, created) VALUES (?1, ?2, ?3)";

@@ -4,14 +4,15 @@
 use std::time::Duration;
 
 use serde::Deserialize;
-use shared::api::ApiEvent;
+use shared::api::{ApiEvent, EventId};
 use shared::id::AccountId;
 use shared::link::OutputState;
 use shared::time::Timestamp;
 
-use super::book::StatusBook;
+use super::book::{MAX_EVENTS, StatusBook};
 use super::facts::{Mirror, OutputFacts};
 use super::words;
+use crate::event_stream::{EVENTS_AT_ONCE, Start};
 use crate::sql::{MIRROR, Param, Results, RowError, Statement};
 
 /// Events on their way to the object of the account.
@@ -108,6 +109,40 @@ impl StatusBook {
         Statement::new(
             "SELECT json FROM events WHERE number > ?1 ORDER BY number LIMIT ?2",
             [Param::rev(after), Param::from(MAX_BATCH)],
+        )
+    }
+
+    /// Where the event stream of a client begins that has seen the event `since`, if it has: there, or
+    /// with what comes next where some of what it missed is kept no more.
+    pub fn start(&self, since: Option<EventId>) -> Start {
+        let last = self.facts.last_event;
+        let oldest = last.saturating_sub(MAX_EVENTS);
+        let resumes =
+            |since: &EventId| since.input == self.input && (oldest..=last).contains(&since.number);
+        let resumed = since.filter(resumes);
+        let number = resumed.map_or(last, |since| since.number);
+        Start {
+            last: Some(EventId {
+                input: self.input,
+                number,
+            }),
+            number,
+            resumed: resumed.is_some(),
+        }
+    }
+
+    /// The statement that reads events after that number for an event stream, rows of
+    /// [`StoredEvent`](crate::event_stream::StoredEvent).
+    pub fn events_after(&self, number: u64) -> Statement {
+        Statement::new(
+            "SELECT number, ?1 || '-' || number AS id, json,
+                (SELECT min(number) FROM events) AS oldest
+            FROM events WHERE number > ?2 ORDER BY number LIMIT ?3",
+            [
+                Param::text(self.input),
+                Param::rev(number),
+                EVENTS_AT_ONCE.into(),
+            ],
         )
     }
 

@@ -19,7 +19,7 @@ mod url;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use shared::api::{ApiEvent, Delivery};
+use shared::api::{ApiEvent, Delivery, EventId};
 use shared::id::AccountId;
 use shared::secret::Secret;
 use shared::time::Timestamp;
@@ -32,6 +32,7 @@ use self::routing::Routing;
 pub use self::routing::{EVERY_OUTPUT_EVENT, is_event_type};
 pub use self::store::{LastAttempts, SCHEMA};
 pub use self::url::{InvalidReceiverUrl, ReceiverPolicy};
+use crate::event_stream::{Start, StoredEvent};
 use crate::keys::{Keyring, Place, Unsealable};
 use crate::sql::{self, AnyRow, ReceiverRow, Results, RowError, Statement};
 use crate::trouble::Trouble;
@@ -219,6 +220,39 @@ impl<H: Host> Webhook<'_, H> {
         let results = self.store(&[store::deliveries(target)])?;
         let rows: Vec<store::DeliveryRow> = results.rows(0)?;
         Ok(rows.into_iter().map(Delivery::from).collect())
+    }
+
+    /// Where the event stream of a client begins that has seen the event `since`, if it has: there, or
+    /// with what comes next where that is kept no more.
+    ///
+    /// # Errors
+    ///
+    /// Where the events cannot be read.
+    pub fn start(&self, since: Option<EventId>) -> Result<Start, Trouble<H::Error>> {
+        let seen = since.map(store::event_place);
+        let seen = match seen {
+            Some(seen) => self.store(&[seen])?.first::<store::PlaceRow>(0)?,
+            None => None,
+        };
+        let resumed = seen.is_some();
+        let place = match seen {
+            Some(seen) => Some(seen),
+            None => self.store(&[store::last_place()])?.first(0)?,
+        };
+        Ok(Start {
+            last: place.as_ref().map(|place| place.id),
+            number: place.map_or(0, |place| place.number),
+            resumed,
+        })
+    }
+
+    /// Events after that number, for an event stream.
+    ///
+    /// # Errors
+    ///
+    /// Where they cannot be read.
+    pub fn events_after(&self, number: u64) -> Result<Vec<StoredEvent>, Trouble<H::Error>> {
+        Ok(self.store(&[store::events_after(number)])?.rows(0)?)
     }
 
     /// When each receiver was last sent something.

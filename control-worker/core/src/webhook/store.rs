@@ -8,6 +8,7 @@ use shared::time::Timestamp;
 
 use super::delivery::{LEASE, Sent, Target, after};
 use super::{MAX_ACCOUNT_EVENTS, MAX_SHOWN_DELIVERIES};
+use crate::event_stream::EVENTS_AT_ONCE;
 use crate::sql::{Param, Statement, micros, optional_micros, whole};
 
 /// The tables, each made where it is not there yet.
@@ -62,6 +63,14 @@ pub(super) struct EventRow {
     #[serde(deserialize_with = "number")]
     pub(super) number: u64,
     pub(super) json: String,
+}
+
+/// Where an event is among all.
+#[derive(Deserialize)]
+pub(super) struct PlaceRow {
+    #[serde(deserialize_with = "number")]
+    pub(super) number: u64,
+    pub(super) id: EventId,
 }
 
 #[derive(Deserialize)]
@@ -173,6 +182,31 @@ pub(super) fn trim_events() -> [Statement; 2] {
             )],
         ),
     ]
+}
+
+/// Where an event is.
+pub(super) fn event_place(id: EventId) -> Statement {
+    Statement::new(
+        "SELECT number, id FROM events WHERE id = ?1",
+        [Param::text(id)],
+    )
+}
+
+/// Where the newest event is.
+pub(super) fn last_place() -> Statement {
+    Statement::new(
+        "SELECT number, id FROM events ORDER BY number DESC LIMIT 1",
+        [],
+    )
+}
+
+/// Events after that number, rows of [`StoredEvent`](crate::event_stream::StoredEvent).
+pub(super) fn events_after(number: u64) -> Statement {
+    Statement::new(
+        "SELECT number, id, json, (SELECT min(number) FROM events) AS oldest
+        FROM events WHERE number > ?1 ORDER BY number LIMIT ?2",
+        [Param::rev(number), EVENTS_AT_ONCE.into()],
+    )
 }
 
 /// Events that were not queued yet, the first hundred.

@@ -9,6 +9,8 @@ mod description;
 #[cfg(test)]
 mod end_points;
 #[cfg(test)]
+mod event_stream;
+#[cfg(test)]
 mod examples;
 #[cfg(test)]
 mod idempotency;
