@@ -2,7 +2,7 @@
 // and nothing else. No check of what came, no key sealed or opened, no rule.
 //
 // The statements are the Worker's own, handed over in STATEMENTS with examples where a request puts
-// its values.
+// its values. Which end point is asked stands in a header.
 
 import { DurableObject } from "cloudflare:workers";
 
@@ -11,63 +11,123 @@ let statements;
 export default {
   async fetch(request, env) {
     statements ??= JSON.parse(env.STATEMENTS);
-    const { pathname } = new URL(request.url);
-    if (pathname === "/health") return Response.json({ status: "ok" });
-    const values = { input: pathname.split("/")[7], output: pathname.split("/")[9] };
-    const what = endPoint(request.method, pathname);
-    await env.TOKENS.get(env.TOKEN_KEY);
-    if (what === "list_inputs" || what === "input_details" || what === "list_outputs") {
-      return Response.json(await run(env, what, values));
+    const key = request.headers.get("x-end-point");
+    if (key === null) return Response.json({ status: "ok" });
+    const { path, steps, batch } = statements.end_points[key];
+    const values = fresh(path, new URL(request.url).pathname);
+    if (request.body !== null) {
+      const body = await request.text();
+      // A policy names its destination in the body.
+      if (path.endsWith("/policies") || path.endsWith("/:policy")) {
+        values.destinations = JSON.stringify(JSON.parse(body).mechanisms.webhooks.map(({ id }) => id));
+      }
     }
-    const body = request.method === "DELETE" ? "" : await request.text();
-    if (what === "create_input") values.input = hexId();
-    if (what === "create_output") values.output = hexId();
-    const object = env.FLOOR.getByName(values.input);
-    const change = JSON.stringify({ what, values, body });
-    return object.fetch("https://object/change", { method: "POST", body: change });
+    if (steps !== "public") await env.TOKENS.get(env.TOKEN_KEY);
+    const run = () => runBatch(env, batch, values);
+    switch (steps) {
+      case "token":
+        return Response.json({});
+      case "public":
+      case "batch":
+        return made(values, path, await run());
+      case "batch_and_input": {
+        const object = env.FLOOR.getByName(values.input);
+        const [rows] = await Promise.all([run(), ask(object, "/view", {})]);
+        return made(values, path, rows);
+      }
+      case "batch_and_account": {
+        const [rows] = await Promise.all([run(), ask(ofAccount(env), "/own", { key, values })]);
+        return made(values, path, rows);
+      }
+      case "batch_then_account": {
+        const rows = await run();
+        await ask(ofAccount(env), "/own", { key, values });
+        return made(values, path, rows);
+      }
+      default: {
+        const answer = await ask(env.FLOOR.getByName(values.input), "/change", { key, values });
+        return made(values, path, answer);
+      }
+    }
   },
 };
 
-/** A live input's object: stores what it is about to do, does it, stores that it is done. */
+/** A live input's object, or an account's. */
 export class Floor extends DurableObject {
   async fetch(request) {
     statements ??= JSON.parse(this.env.STATEMENTS);
-    const { what, values } = await request.json();
+    const { key, values } = await request.json();
+    const { storage } = this.ctx;
+    switch (new URL(request.url).pathname) {
+      case "/view":
+        return Response.json((await storage.get("state")) ?? null);
+      case "/own": {
+        for (const sql of statements.schema) storage.sql.exec(sql);
+        const rows = statements.end_points[key].own.map((statement) =>
+          storage.sql.exec(statement.sql, ...bound(statement, values)).toArray(),
+        );
+        return Response.json(rows);
+      }
+      default:
+        return Response.json(await this.change(key, values));
+    }
+  }
+
+  /** Stores what it is about to do, does it, stores that it is done. */
+  async change(key, values) {
     const { storage } = this.ctx;
     const state = JSON.parse((await storage.get("state")) ?? '{"rev":0}');
     state.rev += 1;
     await storage.setAlarm(Date.now() + 2000);
     await storage.put("state", JSON.stringify(state));
-    const rows = await run(this.env, what, { ...values, rev: state.rev });
+    const { batch } = statements.end_points[key];
+    const rows = await runBatch(this.env, batch, { ...values, rev: state.rev });
     await storage.deleteAlarm();
-    if (what === "delete_input") await storage.deleteAll();
+    if (key.startsWith("DELETE") && key.endsWith(":input")) await storage.deleteAll();
     else await storage.put("state", JSON.stringify(state));
-    return Response.json({ result: { uid: values.output ?? values.input }, rows });
+    return rows;
   }
 
   alarm() {}
 }
 
-async function run(env, what, values) {
-  const bound = statements[what].map(({ sql, params }) => {
-    const real = params.map((param) => {
-      const name = statements.examples[param];
-      return name === undefined ? param : values[name];
-    });
-    return env.DB.prepare(sql).bind(...real);
+/** What the path names, and ids for what may be made. */
+function fresh(template, path) {
+  const values = { id: hexId(), hash: hexId() + hexId() };
+  for (const name of ["account", "input", "output", "token", "destination", "policy"]) {
+    values[name] = hexId();
+  }
+  const segments = path.replace("/client/v4", "").split("/");
+  template.split("/").forEach((segment, index) => {
+    if (segment.startsWith(":")) values[segment.slice(1)] = segments[index];
   });
-  return (await env.DB.batch(bound)).map(({ results }) => results);
+  return values;
 }
 
-function endPoint(method, path) {
-  const depth = path.split("/").length;
-  const named = {
-    6: { GET: "list_inputs", POST: "create_input" },
-    7: { GET: "input_details", PUT: "update_input", DELETE: "delete_input" },
-    8: { GET: "list_outputs", POST: "create_output" },
-    9: { PUT: "update_output", DELETE: "delete_output" },
-  };
-  return named[depth - 1]?.[method];
+/** The answer, with the id of what may have been made. */
+function made(values, path, rows) {
+  const kinds = { live_inputs: "input", outputs: "output", tokens: "token", webhooks: "destination" };
+  const kind = { ...kinds, policies: "policy" }[path.split("/").at(-1)];
+  return Response.json({ result: { id: values[kind] }, rows });
+}
+
+const ofAccount = (env) => env.FLOOR.getByName("account");
+
+async function ask(object, path, question) {
+  const body = JSON.stringify(question);
+  const answer = await object.fetch(`https://object${path}`, { method: "POST", body });
+  return answer.json();
+}
+
+async function runBatch(env, batch, values) {
+  const prepared = batch.map((statement) =>
+    env.DB.prepare(statement.sql).bind(...bound(statement, values)),
+  );
+  return (await env.DB.batch(prepared)).map(({ results }) => results);
+}
+
+function bound({ params }, values) {
+  return params.map((param) => values[statements.examples[param]] ?? param);
 }
 
 function hexId() {

@@ -4,17 +4,19 @@
 import { randomBytes } from "node:crypto";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import { DIRECT, migrated, module, ROOT, signUp, workerOptions } from "../tests/control/plain.mjs";
-import { hashed } from "../tests/control/support.mjs";
+import { hashed, PERMISSIONS } from "../tests/control/support.mjs";
 
-/** Stream Read and Stream Write. */
-const PERMISSIONS = 3;
 
 const account = process.env.STREAM_CONNECT_ACCOUNT;
 const token = `sct_${randomBytes(32).toString("hex")}`;
+const operator = `sco_${randomBytes(32).toString("hex")}`;
 const worker = workerOptions("worker", `1:${randomBytes(32).toString("hex")}`);
 // A measurement makes more of everything than anybody may.
 worker.bindings.MAX_INPUTS_PER_ACCOUNT = "1000000";
 worker.bindings.MAX_OUTPUTS_PER_INPUT = "1000000";
+// Test messages to receivers that are made go nowhere.
+worker.bindings.WEBHOOK_NETWORKS = "127.0.0.0/8";
+worker.bindings.BOOTSTRAP_TOKEN = operator;
 
 const floor = {
   ...DIRECT,
@@ -32,13 +34,15 @@ const floor = {
 };
 const miniflare = new Miniflare(convertV4MiniflareOptions({ workers: [worker, floor] }));
 await miniflare.ready;
+const all = Object.values(PERMISSIONS).reduce((sum, bit) => sum + bit, 0);
 for (const name of ["worker", "floor"]) {
-  await signUp(await migrated(miniflare, name), account, hashed(token), PERMISSIONS);
+  await signUp(await migrated(miniflare, name), account, hashed(token), all);
 }
 // The Worker puts what it has looked up there itself.
 const tokens = await miniflare.getKVNamespace("TOKENS", "floor");
 await tokens.put(floor.bindings.TOKEN_KEY, JSON.stringify({ id: "t", account_id: account }));
 
 const url = async (name) => (await miniflare.unsafeGetDirectURL(name)).origin;
-console.log(JSON.stringify({ worker: await url("worker"), floor: await url("floor"), token }));
+const [ours, other] = [await url("worker"), await url("floor")];
+console.log(JSON.stringify({ worker: ours, floor: other, token, operator }));
 process.stdin.resume().once("end", () => miniflare.dispose());

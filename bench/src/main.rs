@@ -23,7 +23,11 @@ fn main() -> ExitCode {
 
 fn run(arguments: &[String]) -> Result<()> {
     match arguments {
-        [name] if name == "api" => api::run(),
+        [name, rest @ ..] if name == "api" => match rest {
+            [] => api::run(false),
+            [quick] if quick == "--quick" => api::run(true),
+            _ => bail!("`cargo xtask bench api` takes `--quick` alone"),
+        },
         [name, rest @ ..] if name == "fanout" => fanout::run(rest),
         [name] if name == "reaction" => reaction::run(),
         _ => bail!(

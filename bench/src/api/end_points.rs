@@ -1,19 +1,182 @@
-//! What is asked, and what must be there for it.
+//! What is asked: every end point of the API that waits for storage and for nobody else.
 
-use std::time::Instant;
+use anyhow::{Result, ensure};
+use serde::Serialize;
 
-use anyhow::Result;
-use futures_util::future::try_join_all;
-use reqwest::Method;
+/// An end point, and how it is asked again and again.
+#[derive(Clone, Copy)]
+pub(crate) struct EndPoint {
+    pub(crate) method: &'static str,
+    /// With names of what it is about in place of ids.
+    pub(crate) path: &'static str,
+    pub(crate) query: &'static str,
+    pub(crate) body: Option<&'static str>,
+    /// What must be there for it, in the order in which it is made.
+    pub(crate) scene: &'static [Kind],
+    pub(crate) course: Course,
+    /// How many may ask at the same time, where an account's limits allow no more.
+    pub(crate) most: usize,
+    pub(crate) steps: Steps,
+}
 
-use super::client::{Client, uid};
-use crate::spread::Spread;
+/// What happens outside of the measured time, so that the thousandth answer is no longer than the
+/// first.
+#[derive(Clone, Copy)]
+pub(crate) enum Course {
+    /// Nothing.
+    Plain,
+    /// What it made is taken away.
+    Undone(Kind),
+    /// What it takes away is made before.
+    Remade(Kind),
+}
 
-/// Outputs of the input whose outputs are listed: as many as most people have destinations.
-const OUTPUTS: usize = 5;
+/// The order in which the Worker waits for storage, for its floor to do the same.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Steps {
+    /// The look-up of the token.
+    Token,
+    /// The batch, for whoever asks.
+    Public,
+    /// The look-up, then the batch.
+    Batch,
+    /// The look-up, then the batch beside a live input's object, which reads its state.
+    BatchAndInput,
+    /// The look-up, then the batch beside an account's object, which runs statements of its own.
+    BatchAndAccount,
+    /// The look-up, the batch, then an account's object.
+    BatchThenAccount,
+    /// The look-up, then a live input's object, which stores its intent, runs the batch, and stores
+    /// that it is done.
+    Change,
+}
 
-/// Live inputs of the account, at the least, when they are listed: the product's limit.
-const LISTED_INPUTS: usize = 1000;
+/// Something that can be made and taken away.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Input,
+    Output,
+    Token,
+    Destination,
+    Policy,
+    Webhook,
+}
+
+impl Kind {
+    /// Its name in paths.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Input => ":input",
+            Self::Output => ":output",
+            Self::Token => ":token",
+            Self::Destination => ":destination",
+            Self::Policy => ":policy",
+            Self::Webhook => ":webhook",
+        }
+    }
+
+    /// How one is made: method, path and body.
+    pub(crate) fn made_by(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::Input => ("POST", INPUTS, INPUT),
+            Self::Output => ("POST", OUTPUTS, OUTPUT),
+            Self::Token => ("POST", TOKENS, TOKEN),
+            Self::Destination => ("POST", DESTINATIONS, DESTINATION),
+            Self::Policy => ("POST", POLICIES, POLICY),
+            Self::Webhook => ("PUT", WEBHOOK, HOOK),
+        }
+    }
+
+    /// Where one is taken away.
+    pub(crate) fn deleted_at(self) -> &'static str {
+        match self {
+            Self::Input => ONE_INPUT,
+            Self::Output => ONE_OUTPUT,
+            Self::Token => ONE_TOKEN,
+            Self::Destination => ONE_DESTINATION,
+            Self::Policy => ONE_POLICY,
+            Self::Webhook => WEBHOOK,
+        }
+    }
+}
+
+impl EndPoint {
+    const fn new(method: &'static str, path: &'static str, steps: Steps) -> Self {
+        Self {
+            method,
+            path,
+            query: "",
+            body: None,
+            scene: &[],
+            course: Course::Plain,
+            most: usize::MAX,
+            steps,
+        }
+    }
+
+    const fn body(self, body: &'static str) -> Self {
+        let body = Some(body);
+        Self { body, ..self }
+    }
+
+    const fn query(self, query: &'static str) -> Self {
+        Self { query, ..self }
+    }
+
+    const fn with(self, scene: &'static [Kind]) -> Self {
+        Self { scene, ..self }
+    }
+
+    const fn course(self, course: Course) -> Self {
+        Self { course, ..self }
+    }
+
+    const fn at_most(self, most: usize) -> Self {
+        Self { most, ..self }
+    }
+
+    /// As tables show it.
+    pub(crate) fn name(&self) -> String {
+        let path = self.path.strip_prefix("/accounts/:account");
+        let path = path.filter(|path| !path.is_empty()).unwrap_or(self.path);
+        format!("{} {path}{}", self.method, self.query)
+    }
+}
+
+/// That every end point is measured or left out on purpose.
+pub(crate) fn check() -> Result<()> {
+    let all = include_str!("../../../control-worker/core/src/route/end_points.json");
+    for (method, path, who) in serde_json::from_str::<Vec<(String, String, String)>>(all)? {
+        let is_known = who == "relay"
+            || LEFT_OUT.contains(&path.as_str())
+            || ALL
+                .iter()
+                .any(|one| (one.method, one.path) == (&method, &path));
+        ensure!(is_known, "{method} {path} is not measured");
+    }
+    Ok(())
+}
+
+/// They wait for no storage, or for a receiver's answer.
+const LEFT_OUT: [&str; 4] = [
+    "/health",
+    "/openapi.json",
+    "/accounts/:account/stream/webhook/test",
+    "/accounts/:account/alerting/v3/destinations/webhooks/:destination/test",
+];
+
+const INPUTS: &str = "/accounts/:account/stream/live_inputs";
+const ONE_INPUT: &str = "/accounts/:account/stream/live_inputs/:input";
+const OUTPUTS: &str = "/accounts/:account/stream/live_inputs/:input/outputs";
+const ONE_OUTPUT: &str = "/accounts/:account/stream/live_inputs/:input/outputs/:output";
+const WEBHOOK: &str = "/accounts/:account/stream/webhook";
+const TOKENS: &str = "/accounts/:account/tokens";
+const ONE_TOKEN: &str = "/accounts/:account/tokens/:token";
+const DESTINATIONS: &str = "/accounts/:account/alerting/v3/destinations/webhooks";
+const ONE_DESTINATION: &str = "/accounts/:account/alerting/v3/destinations/webhooks/:destination";
+const POLICIES: &str = "/accounts/:account/alerting/v3/policies";
+const ONE_POLICY: &str = "/accounts/:account/alerting/v3/policies/:policy";
 
 /// The query of the list.
 pub(crate) const LIST: &str = "limit=1000";
@@ -22,163 +185,137 @@ pub(crate) const INPUT: &str = r#"{"meta":{"name":"a live input"}}"#;
 pub(crate) const SWITCH: &str = r#"{"enabled":true}"#;
 pub(crate) const OUTPUT: &str =
     r#"{"url":"rtmps://b.rtmps.example.com/live2","streamKey":"uzya-f19y-g2g9-a2ee-51j2"}"#;
+pub(crate) const TOKEN: &str = r#"{"name":"a token","policies":[{"effect":"allow","resources":{"com.cloudflare.api.account.:account":"*"},"permission_groups":[{"id":"de21485a24744b76a004aa153898f7fe"}]}]}"#;
+pub(crate) const NAMED: &str = r#"{"name":"another name"}"#;
+/// Nothing listens there: what becomes of the test message is not measured.
+pub(crate) const DESTINATION: &str =
+    r#"{"name":"a receiver","url":"http://127.0.0.1:9/","secret":"open sesame"}"#;
+pub(crate) const POLICY: &str = r#"{"name":"a policy","alert_type":"stream_live_notifications","mechanisms":{"webhooks":[{"id":":destination"}]}}"#;
+pub(crate) const HOOK: &str = r#"{"notificationUrl":"http://127.0.0.1:9/"}"#;
+pub(crate) const ACCOUNT: &str = r#"{"name":"an account"}"#;
 
-/// An end point.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum EndPoint {
-    ListThousand,
-    InputDetails,
-    ListOutputs,
-    CreateInput,
-    UpdateInput,
-    DeleteInput,
-    CreateOutput,
-    UpdateOutput,
-    DeleteOutput,
-}
+/// An account has at most 20 destinations and 50 policies, and one webhook.
+const FEW: usize = 16;
 
-impl EndPoint {
-    /// The list first: the others make more live inputs, and it is the list of 1000.
-    pub(crate) const ALL: [Self; 9] = [
-        Self::ListThousand,
-        Self::InputDetails,
-        Self::ListOutputs,
-        Self::CreateInput,
-        Self::UpdateInput,
-        Self::DeleteInput,
-        Self::CreateOutput,
-        Self::UpdateOutput,
-        Self::DeleteOutput,
-    ];
+use Course::{Remade, Undone};
+use Kind::{Destination, Input, Output, Policy, Token, Webhook};
+use Steps::{Batch, BatchAndAccount, BatchAndInput, BatchThenAccount, Change, Public};
 
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::ListThousand => "GET /live_inputs (1000)",
-            Self::InputDetails => "GET /live_inputs/:i",
-            Self::ListOutputs => "GET /live_inputs/:i/outputs (5)",
-            Self::CreateInput => "POST /live_inputs",
-            Self::UpdateInput => "PUT /live_inputs/:i",
-            Self::DeleteInput => "DELETE /live_inputs/:i",
-            Self::CreateOutput => "POST /live_inputs/:i/outputs",
-            Self::UpdateOutput => "PUT /live_inputs/:i/outputs/:o",
-            Self::DeleteOutput => "DELETE /live_inputs/:i/outputs/:o",
-        }
-    }
-}
-
-fn list() -> String {
-    format!("?{LIST}")
-}
-
-/// One side with its connections, each with a live input of its own.
-pub(crate) struct Scene {
-    end_point: EndPoint,
-    connections: Vec<Connection>,
-}
-
-struct Connection {
-    client: Client,
-    input: String,
-    output: String,
-}
-
-impl Scene {
-    /// Makes what the end point asks for.
-    pub(crate) async fn prepare(end_point: EndPoint, clients: Vec<Client>) -> Result<Self> {
-        let connections = clients.into_iter().map(|client| async move {
-            let input = client.make("", INPUT).await?;
-            let mut output = String::new();
-            for _ in 0..OUTPUTS {
-                output = client.make(&format!("/{input}/outputs"), OUTPUT).await?;
-            }
-            Ok::<_, anyhow::Error>(Connection {
-                client,
-                input,
-                output,
-            })
-        });
-        let scene = Self {
-            end_point,
-            connections: try_join_all(connections).await?,
-        };
-        if end_point == EndPoint::ListThousand {
-            scene.fill_list().await?;
-        }
-        Ok(scene)
-    }
-
-    async fn fill_list(&self) -> Result<()> {
-        let Some(connection) = self.connections.first() else {
-            return Ok(());
-        };
-        let (_, _, listed) = connection.client.ask(Method::GET, &list(), None).await?;
-        let there = String::from_utf8_lossy(&listed).matches("\"uid\"").count();
-        for _ in there..LISTED_INPUTS {
-            connection.client.make("", INPUT).await?;
-        }
-        Ok(())
-    }
-
-    /// Every connection asks so often, all of them at the same time.
-    pub(crate) async fn round(&self, requests: usize, times: &mut Spread) -> Result<()> {
-        let end_point = self.end_point;
-        let rounds = self.connections.iter().map(|connection| async move {
-            let mut times = Vec::with_capacity(requests);
-            for _ in 0..requests {
-                times.push(connection.once(end_point).await?);
-            }
-            Ok::<_, anyhow::Error>(times)
-        });
-        for (start, end) in try_join_all(rounds).await?.into_iter().flatten() {
-            times.add(start, end);
-        }
-        Ok(())
-    }
-}
-
-impl Connection {
-    /// Asks once. What is made is taken away again, and what is taken away made before, outside of
-    /// the time: the thousandth answer is no longer than the first.
-    async fn once(&self, end_point: EndPoint) -> Result<(Instant, Instant)> {
-        let Self {
-            client,
-            input,
-            output,
-        } = self;
-        let one = format!("/{input}");
-        let outputs = format!("/{input}/outputs");
-        let timed = async |method, path: &str, body| {
-            let (start, end, _) = client.ask(method, path, body).await?;
-            Ok::<_, anyhow::Error>((start, end))
-        };
-        let delete = async |path: String| client.ask(Method::DELETE, &path, None).await;
-        match end_point {
-            EndPoint::ListThousand => timed(Method::GET, &list(), None).await,
-            EndPoint::InputDetails => timed(Method::GET, &one, None).await,
-            EndPoint::ListOutputs => timed(Method::GET, &outputs, None).await,
-            EndPoint::UpdateInput => timed(Method::PUT, &one, Some(SWITCH)).await,
-            EndPoint::UpdateOutput => {
-                let path = format!("{outputs}/{output}");
-                timed(Method::PUT, &path, Some(SWITCH)).await
-            }
-            EndPoint::CreateInput => {
-                let (start, end, answer) = client.ask(Method::POST, "", Some(INPUT)).await?;
-                delete(format!("/{}", uid(&answer)?)).await?;
-                Ok((start, end))
-            }
-            EndPoint::CreateOutput => {
-                let (start, end, answer) = client.ask(Method::POST, &outputs, Some(OUTPUT)).await?;
-                delete(format!("{outputs}/{}", uid(&answer)?)).await?;
-                Ok((start, end))
-            }
-            EndPoint::DeleteInput => {
-                let path = format!("/{}", client.make("", INPUT).await?);
-                timed(Method::DELETE, &path, None).await
-            }
-            EndPoint::DeleteOutput => {
-                let path = format!("{outputs}/{}", client.make(&outputs, OUTPUT).await?);
-                timed(Method::DELETE, &path, None).await
-            }
-        }
-    }
-}
+/// The list first: the others make more live inputs, and it is the list of 1000.
+pub(crate) const ALL: [EndPoint; 39] = [
+    EndPoint::new("GET", INPUTS, Batch).query("?limit=1000"),
+    EndPoint::new("GET", ONE_INPUT, BatchAndInput).with(&[Input]),
+    EndPoint::new("POST", INPUTS, Change)
+        .body(INPUT)
+        .course(Undone(Input)),
+    EndPoint::new("PUT", ONE_INPUT, Change)
+        .body(SWITCH)
+        .with(&[Input]),
+    EndPoint::new("DELETE", ONE_INPUT, Change).course(Remade(Input)),
+    EndPoint::new(
+        "POST",
+        "/accounts/:account/stream/live_inputs/:input/rotate_keys",
+        Change,
+    )
+    .with(&[Input]),
+    EndPoint::new(
+        "GET",
+        "/accounts/:account/stream/live_inputs/:input/videos",
+        Batch,
+    )
+    .with(&[Input]),
+    EndPoint::new("GET", "/:input/lifecycle", Public).with(&[Input]),
+    // As many as most people have destinations.
+    EndPoint::new("GET", OUTPUTS, BatchAndInput)
+        .with(&[Input, Output, Output, Output, Output, Output]),
+    EndPoint::new("GET", ONE_OUTPUT, BatchAndInput).with(&[Input, Output]),
+    EndPoint::new("POST", OUTPUTS, Change)
+        .body(OUTPUT)
+        .with(&[Input])
+        .course(Undone(Output)),
+    EndPoint::new("PUT", ONE_OUTPUT, Change)
+        .body(SWITCH)
+        .with(&[Input, Output]),
+    EndPoint::new("DELETE", ONE_OUTPUT, Change)
+        .with(&[Input])
+        .course(Remade(Output)),
+    EndPoint::new(
+        "POST",
+        "/accounts/:account/stream/live_inputs/:input/outputs/:output/retry",
+        Change,
+    )
+    .with(&[Input, Output]),
+    EndPoint::new("GET", WEBHOOK, Batch).with(&[Webhook]),
+    EndPoint::new("PUT", WEBHOOK, Batch).body(HOOK),
+    EndPoint::new("DELETE", WEBHOOK, Batch)
+        .course(Remade(Webhook))
+        .at_most(1),
+    EndPoint::new(
+        "GET",
+        "/accounts/:account/stream/webhook/deliveries",
+        BatchAndAccount,
+    )
+    .with(&[Webhook]),
+    EndPoint::new("GET", DESTINATIONS, BatchAndAccount)
+        .with(&[Destination])
+        .at_most(FEW),
+    EndPoint::new("GET", ONE_DESTINATION, BatchAndAccount)
+        .with(&[Destination])
+        .at_most(FEW),
+    EndPoint::new("POST", DESTINATIONS, BatchThenAccount)
+        .body(DESTINATION)
+        .course(Undone(Destination))
+        .at_most(FEW),
+    EndPoint::new("PUT", ONE_DESTINATION, Batch)
+        .body(DESTINATION)
+        .with(&[Destination])
+        .at_most(FEW),
+    EndPoint::new("DELETE", ONE_DESTINATION, Batch)
+        .course(Remade(Destination))
+        .at_most(FEW),
+    EndPoint::new(
+        "GET",
+        "/accounts/:account/alerting/v3/destinations/webhooks/:destination/deliveries",
+        BatchAndAccount,
+    )
+    .with(&[Destination])
+    .at_most(FEW),
+    EndPoint::new("GET", POLICIES, Batch)
+        .with(&[Destination, Policy])
+        .at_most(FEW),
+    EndPoint::new("GET", ONE_POLICY, Batch)
+        .with(&[Destination, Policy])
+        .at_most(FEW),
+    EndPoint::new("POST", POLICIES, Batch)
+        .body(POLICY)
+        .with(&[Destination])
+        .course(Undone(Policy))
+        .at_most(FEW),
+    EndPoint::new("PUT", ONE_POLICY, Batch)
+        .body(POLICY)
+        .with(&[Destination, Policy])
+        .at_most(FEW),
+    EndPoint::new("DELETE", ONE_POLICY, Batch)
+        .with(&[Destination])
+        .course(Remade(Policy))
+        .at_most(FEW),
+    EndPoint::new("GET", TOKENS, Batch).with(&[Token]),
+    EndPoint::new("GET", ONE_TOKEN, Batch).with(&[Token]),
+    EndPoint::new("POST", TOKENS, Batch)
+        .body(TOKEN)
+        .course(Undone(Token)),
+    EndPoint::new("PUT", ONE_TOKEN, Batch)
+        .body(NAMED)
+        .with(&[Token]),
+    EndPoint::new("PUT", "/accounts/:account/tokens/:token/value", Batch).with(&[Token]),
+    EndPoint::new("DELETE", ONE_TOKEN, Batch).course(Remade(Token)),
+    EndPoint::new("GET", "/accounts/:account/tokens/verify", Batch),
+    EndPoint::new("GET", "/user/tokens/verify", Batch),
+    EndPoint::new(
+        "GET",
+        "/accounts/:account/tokens/permission_groups",
+        Steps::Token,
+    ),
+    // They stay.
+    EndPoint::new("POST", "/accounts", Public).body(ACCOUNT),
+];

@@ -23,6 +23,7 @@ struct Line {
     worker: String,
     floor: String,
     token: String,
+    operator: String,
 }
 
 impl Server {
@@ -62,7 +63,7 @@ impl Server {
     }
 
     fn clients(&self, url: &str, connections: usize) -> Result<Vec<Client>> {
-        let client = |_| Client::new(url, self.account, &self.line.token);
+        let client = |_| Client::new(url, self.account, &self.line.token, &self.line.operator);
         (0..connections).map(client).collect()
     }
 }
