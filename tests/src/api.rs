@@ -99,6 +99,34 @@ impl Api {
         Ok(self.successful(Method::PUT, &path, Some(&body))?.at)
     }
 
+    /// Has an output send elsewhere, to another key there, or both; when the answer was there.
+    pub fn move_output(
+        &self,
+        input: &Input,
+        output: &Output,
+        url: Option<&str>,
+        key: &str,
+    ) -> Result<Instant> {
+        self.secrets.add("an output's key", key);
+        let path = format!("/live_inputs/{}/outputs/{}", input.uid, output.uid);
+        let body = match url {
+            Some(url) => json!({"url": url, "streamKey": key}),
+            None => json!({"streamKey": key}),
+        };
+        Ok(self.successful(Method::PUT, &path, Some(&body))?.at)
+    }
+
+    /// Replaces a live input's key, the old one being good for so many seconds more; when the answer
+    /// was there.
+    pub fn rotate_key(&self, input: &mut Input, grace: u64) -> Result<Instant> {
+        let path = format!("/live_inputs/{}/rotate_keys", input.uid);
+        let body = json!({"gracePeriodSeconds": grace});
+        let answer = self.successful(Method::POST, &path, Some(&body))?;
+        input.key = answer.text("/result/rtmps/streamKey")?;
+        self.secrets.add_stream_key(&input.key);
+        Ok(answer.at)
+    }
+
     /// Switches a live input on or off; when the answer was there.
     pub fn enable_input(&self, input: &Input, enabled: bool) -> Result<Instant> {
         let path = format!("/live_inputs/{}", input.uid);
