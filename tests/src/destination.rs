@@ -74,6 +74,11 @@ impl Destination {
         &self.authority.certificate
     }
 
+    /// The authority's files, for what else needs a certificate.
+    pub fn certificates(&self) -> &Authority {
+        &self.authority
+    }
+
     /// When `key` was published for the `nth` time, not after `deadline`.
     pub fn published(&self, key: &str, nth: usize, deadline: Instant) -> Result<Instant> {
         let event = self.hooks.wait("publish", key, nth, deadline);

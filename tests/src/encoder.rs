@@ -37,6 +37,11 @@ impl Source {
         Ok(Self { file, folder })
     }
 
+    /// The file.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
     /// What it holds.
     pub fn packets(&self) -> Result<Packets> {
         Packets::read(&self.file)

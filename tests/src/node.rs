@@ -1,0 +1,108 @@
+//! The relay node alone, with inputs and outputs from a file.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::net::TcpStream;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tempfile::TempDir;
+
+use crate::authority::Authority;
+use crate::process::Running;
+use crate::{ports, wait};
+
+/// One input with its outputs.
+pub struct Input {
+    /// What encoders publish with.
+    pub key: String,
+    /// URL and key of each.
+    pub outputs: Vec<(String, String)>,
+}
+
+/// The node, until it is dropped.
+pub struct Node {
+    // First, so that it ends before its folder goes.
+    running: Running,
+    rtmp: u16,
+    rtmps: u16,
+    _folder: TempDir,
+}
+
+impl Node {
+    /// Starts it with these inputs. It shows encoders the authority's server certificate, and
+    /// believes destinations by the authority.
+    pub fn start(inputs: &[Input], authority: &Authority) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let mut file = String::new();
+        for input in inputs {
+            writeln!(
+                file,
+                "[[input]]\nstream_key = '{0}'\nname = '{0}'",
+                input.key
+            )?;
+            for (url, key) in &input.outputs {
+                writeln!(
+                    file,
+                    "[[input.output]]\nurl = '{url}'\nstream_key = '{key}'"
+                )?;
+            }
+        }
+        let path = folder.path().join("inputs.toml");
+        fs::write(&path, file)?;
+        let (rtmp, rtmps) = (ports::one()?, ports::one()?);
+        let program = std::env::var_os(PROGRAM_VARIABLE);
+        let program = program.with_context(|| format!("{PROGRAM_VARIABLE} is not set"))?;
+        let mut command = Command::new(program);
+        command
+            .arg("--static")
+            .arg(&path)
+            .arg(format!("--rtmp-listen=127.0.0.1:{rtmp}"))
+            .arg(format!("--rtmps-listen=127.0.0.1:{rtmps}"))
+            .arg("--rtmps-certificate")
+            .arg(&authority.server_certificate)
+            .arg("--rtmps-private-key")
+            .arg(&authority.server_key)
+            .arg("--admin-listen=127.0.0.1:0")
+            .arg("--outputs-allow-loopback")
+            .arg("--outputs-ca-file")
+            .arg(&authority.certificate)
+            // Not the level of the other tests: this one's logs are not searched for secrets.
+            .env("RUST_LOG", "info");
+        let log = folder.path().join("relay-node.log");
+        let running = Running::start("relay-node", &mut command, &log)?;
+        for port in [rtmp, rtmps] {
+            wait::until("the node", START_WITHIN, || {
+                Ok(TcpStream::connect(("127.0.0.1", port)).ok())
+            })?;
+        }
+        Ok(Self {
+            running,
+            rtmp,
+            rtmps,
+            _folder: folder,
+        })
+    }
+
+    /// Where plain RTMP is accepted.
+    pub fn rtmp(&self) -> u16 {
+        self.rtmp
+    }
+
+    /// Where RTMPS is accepted.
+    pub fn rtmps(&self) -> u16 {
+        self.rtmps
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> Result<String> {
+        self.running.printed()
+    }
+}
+
+/// Where the program is, as `cargo xtask test` tells.
+const PROGRAM_VARIABLE: &str = "STREAM_CONNECT_RELAY_NODE";
+
+/// It listens within milliseconds; more is a busy machine.
+const START_WITHIN: Duration = Duration::from_secs(10);
