@@ -51,7 +51,7 @@ function Inputs({ list }: { list: InputList }) {
           New live input
         </Button>
       </div>
-      <Filters filter={filter.value} onChange={(next) => list.choose(next)} />
+      <Filters list={list} />
       <Failed error={error.value} />
       {error.value !== null && <Button onPress={() => list.read()}>Try again</Button>}
       <Table items={found} total={total.value} list={list} isFiltered={isFiltered.value} />
@@ -60,16 +60,18 @@ function Inputs({ list }: { list: InputList }) {
   );
 }
 
-function Filters(props: { filter: Filter; onChange: (next: Filter) => void }) {
-  const search = useSignal(props.filter.search);
-  const wait = useSignal<ReturnType<typeof setTimeout> | undefined>(undefined);
+/** Typing asks once, when it has paused for so long. */
+const TYPED_MS = 250;
+
+function Filters({ list }: { list: InputList }) {
+  const search = useSignal(list.filter.peek().search);
+  const choose = (change: Partial<Filter>) => list.choose({ ...list.filter.peek(), ...change, page: 1 });
   useSignalEffect(() => {
     const text = search.value.trim();
-    clearTimeout(wait.peek());
-    // Typing asks once, when it pauses.
-    wait.value = setTimeout(() => {
-      if (text !== props.filter.search) props.onChange({ ...props.filter, search: text, page: 1 });
-    }, 250);
+    const timer = setTimeout(() => {
+      if (text !== list.filter.peek().search) choose({ search: text });
+    }, TYPED_MS);
+    return () => clearTimeout(timer);
   });
   return (
     <div class="filters" role="search">
@@ -79,8 +81,8 @@ function Filters(props: { filter: Filter; onChange: (next: Filter) => void }) {
           <button
             key={status}
             type="button"
-            aria-pressed={props.filter.status === status}
-            onClick={() => props.onChange({ ...props.filter, status, page: 1 })}
+            aria-pressed={list.filter.value.status === status}
+            onClick={() => choose({ status })}
           >
             {word}
           </button>

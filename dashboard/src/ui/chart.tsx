@@ -18,14 +18,23 @@ export default function Chart(props: { line: Line; format: (value: number) => st
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const { line, format, least } = props;
+  const shown = useRef(line);
+  shown.current = line;
 
+  const show = () => {
+    const { at, values } = shown.current;
+    const latest = at.at(-1) ?? Math.floor(Date.now() / 1000);
+    plot.current?.setData([[...at], [...values]], false);
+    plot.current?.setScale("x", { min: latest - REACH_MINUTES * 60, max: latest });
+  };
   useEffect(() => {
     const parent = box.current;
     if (parent === null) return;
     const dark = matchMedia("(prefers-color-scheme: dark)");
     const draw = () => {
       plot.current?.destroy();
-      plot.current = new uPlot(options(parent, format, least), empty(), parent);
+      plot.current = new uPlot(options(parent, format, least), [[], []], parent);
+      show();
     };
     const size = new ResizeObserver(() => {
       plot.current?.setSize({ width: parent.clientWidth, height: HEIGHT });
@@ -42,17 +51,9 @@ export default function Chart(props: { line: Line; format: (value: number) => st
     };
   }, []);
 
-  useEffect(() => {
-    const latest = line.at.at(-1) ?? Math.floor(Date.now() / 1000);
-    plot.current?.setData([[...line.at], [...line.values]], false);
-    plot.current?.setScale("x", { min: latest - REACH_MINUTES * 60, max: latest });
-  }, [line]);
+  useEffect(show, [line]);
 
   return <div class="plot" ref={box} aria-hidden="true" />;
-}
-
-function empty(): uPlot.AlignedData {
-  return [[], []];
 }
 
 function options(parent: HTMLElement, format: Format, least: number): uPlot.Options {

@@ -2,7 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import { useId } from "preact/hooks";
-import { signal, useSignal, type Signal } from "@preact/signals";
+import { useSignal, type Signal } from "@preact/signals";
 import { ApiError } from "../api/client";
 
 /** What a form does and how that goes. */
@@ -17,10 +17,6 @@ export interface Doing {
 export function useDoing(): Doing {
   const error = useSignal<ApiError | null>(null);
   const busy = useSignal(false);
-  return doing(error, busy);
-}
-
-function doing(error: Signal<ApiError | null>, busy: Signal<boolean>): Doing {
   return {
     error,
     busy,
@@ -40,11 +36,6 @@ function doing(error: Signal<ApiError | null>, busy: Signal<boolean>): Doing {
       }
     },
   };
-}
-
-/** The same outside of a component. */
-export function newDoing(): Doing {
-  return doing(signal<ApiError | null>(null), signal(false));
 }
 
 interface FieldProps {
