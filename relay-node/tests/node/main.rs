@@ -9,6 +9,7 @@
 )]
 
 mod bounds;
+mod churn;
 mod login;
 mod process;
 mod relay;

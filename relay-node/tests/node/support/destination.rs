@@ -1,6 +1,6 @@
 //! An RTMP or RTMPS server that takes one stream after the other.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Instant;
 
 use rtmp::Message;
@@ -36,18 +36,23 @@ pub(crate) enum Seen {
 
 impl Destination {
     pub(crate) async fn plain(number: u8) -> Self {
-        Self::new(number, None).await
+        Self::new(Ipv4Addr::LOCALHOST, number, None).await
+    }
+
+    /// The same at another address of this machine.
+    pub(crate) async fn at(address: Ipv4Addr, number: u8) -> Self {
+        Self::new(address, number, None).await
     }
 
     pub(crate) async fn secure(number: u8, tls: &TlsAcceptor) -> Self {
-        Self::new(number, Some(tls.clone())).await
+        Self::new(Ipv4Addr::LOCALHOST, number, Some(tls.clone())).await
     }
 
-    async fn new(number: u8, tls: Option<TlsAcceptor>) -> Self {
+    async fn new(host: Ipv4Addr, number: u8, tls: Option<TlsAcceptor>) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         // So little that one that stops reading is noticed at once.
         socket.set_recv_buffer_size(RECEIVE_BUFFER).unwrap();
-        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        socket.bind((host, 0).into()).unwrap();
         let listener = socket.listen(8).unwrap();
         let address: SocketAddr = listener.local_addr().unwrap();
         let (see, seen) = mpsc::unbounded_channel();
@@ -92,6 +97,11 @@ impl Destination {
 
     pub(crate) async fn next(&mut self) -> Seen {
         soon(self.seen.recv()).await.unwrap()
+    }
+
+    /// What it sees next, however long that takes.
+    pub(crate) async fn anything(&mut self) -> Seen {
+        self.seen.recv().await.unwrap()
     }
 
     /// Waits until a stream begins, and checks its key.
