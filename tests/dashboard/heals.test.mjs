@@ -53,6 +53,30 @@ test("a page without a network says so, and comes back when there is one", async
   await close(tab, [/WebSocket|ERR_INTERNET_DISCONNECTED|Failed to load/]);
 });
 
+test("what the Worker wants confirmed is sent back", async () => {
+  const all = await rig();
+  const input = await all.createInput("Confirmed");
+  const tab = await all.signedIn(`/inputs/${input.uid}`);
+  const echo = '{"type":"echo","echo":"64 kB later"}';
+  let isConfirmed = false;
+  await tab.routeWebSocket(/events/, (page) => {
+    const worker = page.connectToServer();
+    worker.onMessage((frame) => {
+      page.send(frame);
+      // It comes with the first frame, for want of 64 kB.
+      if (JSON.parse(frame).type === "ready") page.send(echo);
+    });
+    page.onMessage((frame) => {
+      if (frame === echo) isConfirmed = true;
+      else worker.send(frame);
+    });
+  });
+  await tab.reload();
+  await eventually("the page confirms", () => isConfirmed);
+  await tab.getByText("Live", { exact: true }).waitFor();
+  await close(tab);
+});
+
 test("a token that is taken away ends the session, and says why", async () => {
   const all = await rig();
   const token = await all.newToken();

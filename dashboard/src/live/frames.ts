@@ -34,6 +34,8 @@ export type Frame =
   | { type: "event"; id: string; event: ApiEvent }
   | { type: "changed"; rev?: number; input?: string; change?: "created" | "updated" | "deleted" }
   | { type: "deleted" }
+  /** To be sent back as it is: who confirms nothing is sent no more. */
+  | { type: "echo"; echo: string }
   | { type: "pong" };
 
 /** Reads a frame; none where it is of a kind that this page does not know. */

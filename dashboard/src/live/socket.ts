@@ -93,7 +93,8 @@ export class EventSocket {
     }
     if (frame?.type === "event") this.#lastEvent = frame.id;
     if (this.link.peek().state === "open") this.#alive(socket);
-    if (frame !== null) this.handlers.onFrame(frame);
+    if (frame?.type === "echo") socket.send(text);
+    else if (frame !== null) this.handlers.onFrame(frame);
   }
 
   /** It has said something: ask again later whether it is there. */
