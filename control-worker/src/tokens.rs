@@ -136,12 +136,8 @@ impl Tokens<'_> {
 
 /// The permission groups that a token can have.
 fn groups(request: &Request) -> Result<Response, Failure> {
-    let query = query(request)?;
-    let groups = Permission::ALL.into_iter();
-    let groups: Value = groups
-        .filter(|one| one.is_named(&query))
-        .map(Permission::shown)
-        .collect();
+    let groups = Permission::named(&query(request)?)?;
+    let groups: Value = groups.map(Permission::shown).collect();
     answer::success(Some(groups))
 }
 

@@ -6,6 +6,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 
+use crate::failure::Failure;
 use crate::request::Query;
 use crate::sql::whole;
 
@@ -66,12 +67,17 @@ impl Permission {
         Self::ALL.into_iter().find(|one| one.id() == id)
     }
 
-    /// Whether `name` and `scope` of a query, where they are there, name it.
-    pub fn is_named(self, query: &Query) -> bool {
+    /// Those that `name` and `scope` of a query name, where they are there.
+    ///
+    /// # Errors
+    ///
+    /// 400/10005 where one of the two is given twice.
+    pub fn named(query: &Query) -> Result<impl Iterator<Item = Self> + use<>, Failure> {
         // Cloudflare's page tells people to encode the name, and its clients encode it once more.
-        let name = query.get("name").map(|name| name.replace("%20", " "));
-        name.is_none_or(|name| name == self.name())
-            && query.get("scope").is_none_or(|scope| scope == SCOPE)
+        let name = query.get("name")?.map(|name| name.replace("%20", " "));
+        let is_in_scope = query.get("scope")?.is_none_or(|scope| scope == SCOPE);
+        let all = Self::ALL.into_iter().filter(move |_| is_in_scope);
+        Ok(all.filter(move |one| name.as_ref().is_none_or(|name| name == one.name())))
     }
 
     /// As the list of permission groups shows it.

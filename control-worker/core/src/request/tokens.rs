@@ -121,11 +121,10 @@ impl TokenPage {
     ///
     /// 400/10005 where a parameter has a value that it may not have.
     pub fn parse(query: &Query) -> Result<Self, Failure> {
-        let truth = [("true", true), ("false", false)];
         let order = [("asc", false), ("desc", true)];
         Ok(Self {
             page: Page::parse(query)?,
-            expired: query.choice("include_expired", &truth)?.unwrap_or(false),
+            expired: query.truth("include_expired")?.unwrap_or(false),
             newest_first: query.choice("direction", &order)?.unwrap_or(false),
         })
     }
