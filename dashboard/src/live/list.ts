@@ -20,8 +20,8 @@ export const PER_PAGE = 25;
 /** Changes that come together are read together. */
 const GATHER_MS = 150;
 
-/** States are shown at once; how many outputs are live is read after events, and again when the
- * list knows, which is up to ten seconds old. */
+/** States are shown at once; how many outputs are live is read soon after events and changes, and
+ * again when the list knows: what it says of outputs is up to ten seconds old. */
 const AFTER_EVENT_MS = 1500;
 const SETTLED_MS = 11_000;
 
@@ -45,6 +45,7 @@ export class InputList {
 
   constructor() {
     void this.read();
+    this.#readSettled();
   }
 
   close(): void {
@@ -78,7 +79,10 @@ export class InputList {
   }
 
   #take(frame: Frame): void {
-    if (frame.type === "ready" || frame.type === "changed") this.#readIn(GATHER_MS);
+    if (frame.type === "ready" || frame.type === "changed") {
+      this.#readIn(GATHER_MS);
+      this.#readSettled();
+    }
     if (frame.type === "event") this.#event(frame.event);
   }
 
@@ -90,6 +94,14 @@ export class InputList {
         this.items.peek()?.map((one) => (one.uid === event.input ? { ...one, status } : one)) ?? null;
     }
     this.#readIn(AFTER_EVENT_MS);
+    this.#readSettled();
+  }
+
+  /** Reads when nothing has happened for so long that the list knows all of it. */
+  #readSettled(): void {
+    const key = String(SETTLED_MS);
+    clearTimeout(this.#timers.get(key));
+    this.#timers.delete(key);
     this.#readIn(SETTLED_MS);
   }
 
