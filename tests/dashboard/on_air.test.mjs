@@ -5,6 +5,9 @@ import { test } from "node:test";
 import { eventually, hexId } from "../control/support.mjs";
 import { atEnd, close, rig, scene } from "./shared.mjs";
 
+/** A change that acts is seen within this. */
+const SEEN_MS = 2000;
+
 let all, input, encoder, tab;
 const row = (name, page = tab) =>
   page.getByRole("listitem").filter({ has: page.getByRole("heading", { name, exact: true }) });
@@ -20,6 +23,22 @@ const onAir = scene(async () => {
   atEnd(() => encoder?.end());
   encoder = await all.publish(input, { gop: 150 });
   for (const name of ["One", "Two"]) await state(name, "Live").waitFor();
+});
+
+test("outputs are switched on air, and their state is seen within two seconds", async () => {
+  await onAir();
+  for (const [word, on] of [["Off", "false"], ["Live", "true"]]) {
+    const toggle = row("One").getByRole("switch");
+    const pressed = performance.now();
+    await toggle.click();
+    // Until the node has done it, the state may be that of before.
+    await row("One").getByRole("switch", { checked: on === "true" }).waitFor();
+    await state("One", word).waitFor();
+    const took = performance.now() - pressed;
+    assert.ok(took < SEEN_MS, `${word} after ${Math.round(took)} ms`);
+    assert.equal(await toggle.getAttribute("aria-checked"), on);
+    assert.ok(await state("Two", "Live").isVisible());
+  }
 });
 
 test("what comes in is shown with its charts, and what to change about it", async () => {
