@@ -8,6 +8,9 @@ import { atEnd, close, rig, scene } from "./shared.mjs";
 
 const WIDTHS = [360, 768, 1440];
 
+/** What may move while the page changes by itself: Google's bound for a good page is 0.1. */
+const MOST_SHIFT = 0.05;
+
 let all, input, encoder, token;
 const pages = [];
 
@@ -86,6 +89,42 @@ test("nothing is wider than the window, and no text is cut, on a phone, a tablet
   });
 });
 
+test("nothing jumps while pages are read, and while a broadcast comes and goes", async () => {
+  await manyPages();
+  for (const width of [390, 1280]) {
+    const other = await all.createInput("Steady");
+    for (const name of ["One", "Two", "Three"]) await all.createOutput(other.uid, name);
+    const url = all.destination.url.replace(/:\d+/, ":9");
+    await all.createOutput(other.uid, "Nobody there", { url });
+    const tab = await all.signedIn("/", { width, token: await all.newToken() });
+    await tab.addInitScript(observe);
+    for (const [path, seen] of [
+      ["/", tab.getByRole("link", { name: "Steady" })],
+      ["/webhooks", tab.getByText("Last deliveries").first()],
+      ["/tokens", tab.getByText("this page uses it")],
+      [`/inputs/${other.uid}`, tab.getByText("Never on air")],
+    ]) {
+      await tab.goto(new URL(path, all.url).href);
+      await seen.first().waitFor();
+      await settled(tab);
+      if (path.startsWith("/inputs/")) {
+        const sender = await all.publish(other, { gop: 150 });
+        await tab.getByText("Live", { exact: true }).nth(3).waitFor();
+        await tab.getByText("Keyframes come every").waitFor({ timeout: 30_000 });
+        await sender.end();
+        await tab.getByText("Off air", { exact: true }).waitFor();
+        await settled(tab);
+      }
+      const shift = await tab.evaluate(() => window.shift);
+      const from = await tab.evaluate(() => window.shifted.join("; "));
+      console.log(`# ${path.slice(0, 10)} at ${width}: shift ${shift.toFixed(4)}`);
+      assert.ok(shift < MOST_SHIFT, `${path} at ${width}: ${shift} by ${from}`);
+    }
+    await all.ask("DELETE", `/stream/live_inputs/${other.uid}`);
+    await close(tab, [/Failed to load resource/, /WebSocket/]);
+  }
+});
+
 test("motion is still where the system asks for that", async () => {
   await manyPages();
   for (const [reducedMotion, moves] of [["reduce", false], ["no-preference", true]]) {
@@ -140,4 +179,27 @@ function measure() {
     }
   }
   return { wide, cut };
+}
+
+/** Runs in the page: sums up what moves though nobody has done anything. */
+function observe() {
+  window.shift = 0;
+  window.shifted = [];
+  new PerformanceObserver((list) => {
+    for (const entry of list.getEntries()) {
+      if (entry.hadRecentInput) continue;
+      window.shift += entry.value;
+      for (const { node } of entry.sources) {
+        const name = node?.className || node?.nodeName || "?";
+        window.shifted.push(`${entry.value.toFixed(4)} ${name}`);
+      }
+    }
+  }).observe({ type: "layout-shift", buffered: true });
+}
+
+/** Waits until two frames were drawn, so that all that moved is told. */
+function settled(tab) {
+  return tab.evaluate(
+    () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done)))),
+  );
 }

@@ -11,15 +11,17 @@ export interface Shelf<T> {
   read(): Promise<void>;
 }
 
-/** Reads when the component is first shown. */
-export function useShelf<T>(get: () => Promise<T>): Shelf<T> {
-  const shelf = useMemo(() => newShelf(get), []);
-  useEffect(() => void shelf.read(), []);
+/** Reads when the component is first shown, unless it is known already. */
+export function useShelf<T>(get: () => Promise<T>, known: T | null = null): Shelf<T> {
+  const shelf = useMemo(() => newShelf(get, known), []);
+  useEffect(() => {
+    if (known === null) void shelf.read();
+  }, []);
   return shelf;
 }
 
-function newShelf<T>(get: () => Promise<T>): Shelf<T> {
-  const value = signal<T | null>(null);
+function newShelf<T>(get: () => Promise<T>, known: T | null): Shelf<T> {
+  const value = signal<T | null>(known);
   const error = signal<ApiError | null>(null);
   let reads = 0;
   return {

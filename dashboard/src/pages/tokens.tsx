@@ -33,7 +33,9 @@ export function TokensPage() {
   const own = useShelf(readOwnId);
   const creating = useSignal(false);
   const fresh = useSignal<Fresh | null>(null);
-  const all = tokens.value.value;
+  // Which one is the page's own changes the height of its row, so the rows wait for that.
+  const isOwnRead = own.value.value !== null || own.error.value !== null;
+  const all = isOwnRead ? tokens.value.value : null;
   return (
     <>
       <div class="title">

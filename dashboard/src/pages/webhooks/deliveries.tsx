@@ -19,8 +19,15 @@ const AFTER_EVENT_MS = 1500;
 /** Deliveries that are shown; more are in the API. */
 const SHOWN = 10;
 
-export function Deliveries({ of, name }: { of: Receiver; name: string }) {
-  const deliveries = useShelf(() => readDeliveries(of));
+interface Props {
+  of: Receiver;
+  name: string;
+  /** Those that were read already, for a page that is drawn at once. */
+  known?: readonly Delivery[];
+}
+
+export function Deliveries({ of, name, known }: Props) {
+  const deliveries = useShelf<readonly Delivery[]>(() => readDeliveries(of), known);
   const doing = useDoing();
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined;

@@ -5,12 +5,13 @@ import { useEffect } from "preact/hooks";
 import {
   accountWebhook,
   deleteWebhook,
+  readDeliveries,
   readDestinations,
   readPolicies,
   readWebhook,
   setWebhook,
 } from "../../api/webhooks";
-import type { StreamWebhook } from "../../api/types";
+import type { Delivery, StreamWebhook } from "../../api/types";
 import { onAccount } from "../../live/account";
 import { useShelf } from "../../live/shelf";
 import { Button } from "../../ui/button";
@@ -24,7 +25,7 @@ import { Policies } from "./policies";
 
 export function WebhooksPage() {
   useTitle("Webhooks");
-  const webhook = useShelf(readWebhookOrNothing);
+  const webhook = useShelf(readAccount);
   const destinations = useShelf(readDestinations);
   const policies = useShelf(readPolicies);
   // Others may have changed them while the page heard nothing.
@@ -36,42 +37,54 @@ export function WebhooksPage() {
       }),
     [],
   );
+  const account = webhook.value.value;
+  const all = destinations.value.value;
   const error = webhook.error.value ?? destinations.error.value ?? policies.error.value;
   return (
     <div class="stack">
       <h1>Webhooks</h1>
       <Failed error={error} />
-      {webhook.value.value !== null && (
-        <AccountWebhook
-          webhook={webhook.value.value.set}
-          onChange={() => webhook.read()}
-          key={webhook.value.value.set?.modified}
-        />
-      )}
-      {destinations.value.value !== null && (
-        <Destinations
-          all={destinations.value.value}
-          onChange={() => Promise.all([destinations.read(), policies.read()])}
-        />
-      )}
-      {policies.value.value !== null && destinations.value.value !== null && (
-        <Policies
-          all={policies.value.value}
-          destinations={destinations.value.value}
-          onChange={() => policies.read()}
-        />
+      {/* All at once: parts that come one after the other would push each other down. */}
+      {account !== null && all !== null && policies.value.value !== null && (
+        <>
+          <AccountWebhook
+            webhook={account.set}
+            deliveries={account.deliveries}
+            onChange={() => webhook.read()}
+            key={account.set?.modified}
+          />
+          <Destinations
+            all={all}
+            onChange={() => Promise.all([destinations.read(), policies.read()])}
+          />
+          <Policies
+            all={policies.value.value}
+            destinations={all}
+            onChange={() => policies.read()}
+          />
+        </>
       )}
     </div>
   );
 }
 
-/** Tells "not read yet" from "not set". */
-async function readWebhookOrNothing(): Promise<{ set: StreamWebhook | null }> {
-  return { set: await readWebhook() };
+/** The webhook of the account, if one is set, and what was sent to it. */
+interface Account {
+  set: StreamWebhook | null;
+  deliveries: readonly Delivery[];
 }
 
-function AccountWebhook(props: { webhook: StreamWebhook | null; onChange: () => Promise<unknown> }) {
-  const { webhook, onChange } = props;
+async function readAccount(): Promise<Account> {
+  const set = await readWebhook();
+  return { set, deliveries: set === null ? [] : await readDeliveries(accountWebhook) };
+}
+
+function AccountWebhook(props: {
+  webhook: StreamWebhook | null;
+  deliveries: readonly Delivery[];
+  onChange: () => Promise<unknown>;
+}) {
+  const { webhook, deliveries, onChange } = props;
   const url = useSignal(webhook?.notificationUrl ?? "");
   const doing = useDoing();
   const save = async () => {
@@ -127,7 +140,7 @@ function AccountWebhook(props: { webhook: StreamWebhook | null; onChange: () => 
       {webhook !== null && (
         <>
           <Secret label="Signing secret" value={webhook.secret} />
-          <Deliveries of={accountWebhook} name="the webhook of the account" />
+          <Deliveries of={accountWebhook} name="the webhook of the account" known={deliveries} />
         </>
       )}
     </Card>
