@@ -84,6 +84,7 @@ test("a token that is taken away ends the session, and says why", async () => {
   const tokens = await all.ask("GET", "/tokens?per_page=100&direction=desc");
   const [mine] = tokens.filter(({ name }) => name === "a test");
   await all.ask("DELETE", `/tokens/${mine.id}`);
+  await tab.getByRole("button", { name: /live input$/ }).waitFor();
   await tab.getByRole("link", { name: "API tokens" }).click();
   await tab.getByText(/You were signed out/).waitFor();
   assert.equal(await tab.evaluate(() => sessionStorage.length), 0);
@@ -99,7 +100,7 @@ test("signing in refuses what is wrong, and lasts for the tab alone", async () =
   await tab.getByRole("alert").waitFor();
   await tab.getByLabel("API token").fill(await all.newToken());
   await tab.getByRole("button", { name: "Sign in" }).click();
-  await tab.getByRole("heading", { level: 1 }).waitFor();
+  await tab.getByRole("navigation", { name: "Pages" }).waitFor();
   await tab.reload();
   await tab.getByRole("navigation", { name: "Pages" }).waitFor();
   const other = await tab.context().newPage();
