@@ -24,6 +24,7 @@ const GATHER_MS = 150;
  * again when the list knows: what it says of outputs is up to ten seconds old. */
 const AFTER_EVENT_MS = 1500;
 const SETTLED_MS = 11_000;
+const SETTLED = "settled";
 
 const STATES: Record<string, InputState> = {
   "live_input.connected": "connected",
@@ -41,6 +42,8 @@ export class InputList {
 
   #timers = new Map<string, ReturnType<typeof setTimeout>>();
   #reads = 0;
+  /** When the list knows all that has happened, in Unix milliseconds. */
+  #settledAt = 0;
   readonly #close = onAccount((frame) => this.#take(frame));
 
   constructor() {
@@ -97,12 +100,20 @@ export class InputList {
     this.#readSettled();
   }
 
-  /** Reads when nothing has happened for so long that the list knows all of it. */
+  /** Reads when the list knows what has happened until now. */
   #readSettled(): void {
-    const key = String(SETTLED_MS);
-    clearTimeout(this.#timers.get(key));
-    this.#timers.delete(key);
-    this.#readIn(SETTLED_MS);
+    this.#settledAt = Date.now() + SETTLED_MS;
+    if (!this.#timers.has(SETTLED)) this.#awaitSettled(this.#settledAt);
+  }
+
+  /** Again for what happens meanwhile, which neither delays this reading nor is left out. */
+  #awaitSettled(at: number): void {
+    const read = () => {
+      this.#timers.delete(SETTLED);
+      void this.read();
+      if (this.#settledAt > at) this.#awaitSettled(this.#settledAt);
+    };
+    this.#timers.set(SETTLED, setTimeout(read, at - Date.now()));
   }
 
   /** Reads after a while; one timer for each length, so that a busy account still is read. */
