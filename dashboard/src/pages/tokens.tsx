@@ -140,8 +140,8 @@ function Row(props: {
         <State said={STATES[token.status]} />
       </td>
       <td data-label="May">{may.join(", ")}</td>
-      <td data-label="Made">{day(token.issued_on)}</td>
-      <td data-label="Ends">{token.expires_on === undefined ? "never" : day(token.expires_on)}</td>
+      <td data-label="Made" class="day">{day(token.issued_on)}</td>
+      <td data-label="Ends" class="day">{token.expires_on === undefined ? "never" : day(token.expires_on)}</td>
       <td class="act">
         <div class="buttons end">
           {!isOwn && token.status !== "expired" && (

@@ -37,3 +37,9 @@ export function audio(audio: Audio | null): string {
 }
 
 const CHANNELS: Record<number, string> = { 1: "mono", 2: "stereo", 6: "5.1", 8: "7.1" };
+
+/** The encoder's name, without the player's that many give first for old servers' sake. */
+export function encoder(said: string | null): string {
+  if (!said) return "–";
+  return /^FMLE\/[\d.]+ \(compatible; (.+)\)$/.exec(said)?.[1] ?? said;
+}

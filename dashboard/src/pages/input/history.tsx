@@ -95,7 +95,9 @@ function ofEvents(events: readonly ApiEvent[], names: Map<string, string>): Entr
   return events.flatMap((event): Entry[] => {
     const { id, at, output, error } = event;
     if (output !== undefined) {
-      const { state, reason, message } = output.status;
+      const { state, reason, message, attempts } = output.status;
+      // The outcome of another attempt says that it was made.
+      if (state === "connecting" && attempts > 0) return [];
       const why = message ?? (reason === null ? "" : outputReason(reason));
       const what = names.get(output.uid) ?? "An output that is gone";
       return [{ key: id, at, what, said: outputState(state), why, code: reason ?? "", lasted: "" }];

@@ -10,6 +10,9 @@ import { Card } from "../../ui/parts";
 import * as codecs from "../../words/codecs";
 import { bitrate, moment } from "../../words/format";
 
+/** Charts that the network did not bring are asked for again after this. */
+const AGAIN_MS = 3000;
+
 export function OnAir({ live, input }: { live: InputLive; input: LiveInput }) {
   const current = input.status?.current;
   const isOnAir = current?.state === "connected";
@@ -18,7 +21,7 @@ export function OnAir({ live, input }: { live: InputLive; input: LiveInput }) {
       <dl class="figures">
         <Figure name="Video" value={codecs.video(isOnAir ? current.video : null)} />
         <Figure name="Audio" value={codecs.audio(isOnAir ? current.audio : null)} />
-        <Figure name="Encoder" value={(isOnAir && current.encoder) || "–"} />
+        <Figure name="Encoder" value={codecs.encoder(isOnAir ? current.encoder : null)} />
         <Figure name="Connection" value={(isOnAir && current.ingestProtocol?.toUpperCase()) || "–"} />
       </dl>
       <Charts samples={live.samples.value} current={isOnAir ? current : undefined} />
@@ -40,7 +43,20 @@ function Charts(props: { samples: readonly Sample[]; current: CurrentStatus | un
   const { samples, current } = props;
   const chart = useSignal<{ Chart: typeof ChartModule } | null>(null);
   useEffect(() => {
-    void import("../../ui/chart").then((module) => (chart.value = { Chart: module.default }));
+    let isGone = false;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const load = () =>
+      import("../../ui/chart").then(
+        (module) => (chart.value = { Chart: module.default }),
+        () => {
+          if (!isGone) timer = setTimeout(load, AGAIN_MS);
+        },
+      );
+    void load();
+    return () => {
+      isGone = true;
+      clearTimeout(timer);
+    };
   }, []);
   const at = samples.map((sample) => sample.at);
   const interval = current?.video?.keyframeIntervalMs ?? null;
