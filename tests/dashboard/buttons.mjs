@@ -23,13 +23,26 @@ function note() {
   const words = (element) => {
     const copy = element.cloneNode(true);
     for (const heard of copy.querySelectorAll(".heard")) heard.remove();
-    const seen = copy.textContent.trim();
+    const text = copy.textContent.trim();
+    // It says so for a moment after it was pressed.
+    const seen = text === "Copied" ? "Copy" : text;
     // What has no words to be seen has a name to be heard, of which the first word is its own.
     const heard = element.textContent.trim().split(/\s+/)[0];
     return seen || element.getAttribute("aria-label") || heard;
   };
+  // What several pages have in common is one and the same button wherever it stands.
+  const shared = { ".top": "any page", ".heading": "any page of an input", ".sign-in": "signing in" };
+  // Where a button was first seen: it stays a while when the address is that of the next page already.
+  const homes = new WeakMap();
+  const home = (button) => {
+    if (!homes.has(button)) {
+      const [, common] = Object.entries(shared).find(([part]) => button.closest(part)) ?? [];
+      homes.set(button, common ?? location.pathname.replace(/[0-9a-f]{32}/g, ":uid"));
+    }
+    return homes.get(button);
+  };
   const nameOf = (button) => {
-    const page = location.pathname.replace(/[0-9a-f]{32}/g, ":uid");
+    const page = home(button);
     const dialog = button.closest("dialog");
     const part = dialog?.querySelector("h2")?.textContent.split(" ")[0];
     return [page, part, words(button)].filter(Boolean).join(" › ");
