@@ -7,6 +7,7 @@ mod dashboard;
 mod dev;
 mod place;
 mod process;
+mod screenshots;
 mod secrets;
 mod setup;
 mod test;
@@ -39,6 +40,8 @@ enum Command {
     Test(test::Arguments),
     /// Runs a measurement, everything built for release.
     Bench(bench::Arguments),
+    /// Makes pictures of every page of the dashboard, of a real broadcast; docs/pictures has some.
+    Screenshots,
     /// Compiles the control Worker to Wasm and builds the dashboard, ready for wrangler.
     BuildWorker(worker::Arguments),
     /// Runs the pinned wrangler on the pinned Node: `cargo xtask wrangler deploy`.
@@ -87,6 +90,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Dev(arguments) => return dev::run(&place, &arguments),
         Command::Test(arguments) => return test::run(&place, &arguments),
         Command::Bench(arguments) => bench::run(&place, &arguments)?,
+        Command::Screenshots => screenshots::run(&place)?,
         Command::BuildWorker(arguments) => worker::run(&place, &arguments)?,
         Command::Wrangler(arguments) => wrangler::run(&place, &arguments)?,
         Command::Account(arguments) => account::account(&arguments)?,

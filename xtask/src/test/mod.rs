@@ -360,7 +360,7 @@ impl Run<'_> {
 
 /// Tells programs that start parts of the system: nothing is left to build, the relay node logs
 /// everything (a test searches its logs for secrets), and where this program is.
-fn for_parts(command: &mut Command, place: &Place) {
+pub(crate) fn for_parts(command: &mut Command, place: &Place) {
     command
         .env(BUILT_VARIABLE, "1")
         .env(XTASK_VARIABLE, &place.program)
