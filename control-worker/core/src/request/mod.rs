@@ -37,7 +37,7 @@ impl<'a> Fields<'a> {
         if body.len() > MAX_BODY_BYTES {
             return Err(Failure::body_too_large(MAX_BODY_BYTES));
         }
-        if body.iter().all(u8::is_ascii_whitespace) {
+        if body.is_empty() {
             return Ok(Self(Vec::new()));
         }
         // Reading it whole finds what raw values let pass: depth over 128, half surrogates,
@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn an_input_needs_nothing() {
-        for body in ["", " \n", "{}", r#"{"meta": null}"#, r#"{"new": [1]}"#] {
+        for body in ["", "{}", r#"{"meta": null}"#, r#"{"new": [1]}"#] {
             let input = new_input(body).unwrap();
             assert_eq!((input.meta.as_str(), input.enabled), ("{}", true), "{body}");
         }
@@ -249,6 +249,8 @@ mod tests {
     fn faults_are_named_by_their_field() {
         for (body, why) in [
             ("{", "400/10005 "),
+            // Nothing is an empty object; white space is no JSON.
+            (" \r\n", "400/10005 "),
             ("nonsense", "400/10005 "),
             ("[]", "400/10005 "),
             ("null", "400/10005 "),
