@@ -79,13 +79,13 @@ test("what the Worker wants confirmed is sent back", async () => {
 
 test("a token that is taken away ends the session, and says why", async () => {
   const all = await rig();
-  const token = await all.newToken();
+  const { id, value: token } = await all.createToken();
   const tab = await all.signedIn("/", { token });
-  const tokens = await all.ask("GET", "/tokens?per_page=100&direction=desc");
-  const [mine] = tokens.filter(({ name }) => name === "a test");
-  await all.ask("DELETE", `/tokens/${mine.id}`);
   await tab.getByRole("button", { name: /live input$/ }).waitFor();
-  await tab.getByRole("link", { name: "API tokens" }).click();
+  await all.ask("DELETE", `/tokens/${id}`);
+  // The page may have found out by itself, and then the link is gone.
+  const link = tab.getByRole("link", { name: "API tokens" });
+  await link.click({ timeout: 2000 }).catch(() => undefined);
   await tab.getByText(/You were signed out/).waitFor();
   assert.equal(await tab.evaluate(() => sessionStorage.length), 0);
   await close(tab, [/Failed to load resource/, /WebSocket/]);

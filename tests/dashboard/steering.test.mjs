@@ -273,7 +273,7 @@ test("webhooks are set, tested and removed, and their deliveries are shown", asy
   await tab.getByRole("button", { name: "Edit Pager" }).click();
   await dialog.getByLabel("Name").fill("Beeper");
   await dialog.getByRole("button", { name: "Save" }).click();
-  await tab.getByRole("heading", { name: "Beeper" }).waitFor();
+  await tab.getByRole("heading", { name: "Beeper", exact: true }).waitFor();
 
   await tab.getByRole("button", { name: "Add a notification" }).click();
   await dialog.getByRole("button", { name: "Cancel" }).click();
