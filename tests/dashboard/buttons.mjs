@@ -32,14 +32,19 @@ function note() {
   };
   // What several pages have in common is one and the same button wherever it stands.
   const shared = { ".top": "any page", ".heading": "any page of an input", ".sign-in": "signing in" };
-  // Where a button was first seen: it stays a while when the address is that of the next page already.
+  // Where a page was first seen: it stays a while when the address is that of the next page already,
+  // and may be drawn anew meanwhile.
   const homes = new WeakMap();
   const home = (button) => {
-    if (!homes.has(button)) {
-      const [, common] = Object.entries(shared).find(([part]) => button.closest(part)) ?? [];
-      homes.set(button, common ?? location.pathname.replace(/[0-9a-f]{32}/g, ":uid"));
+    const [, common] = Object.entries(shared).find(([part]) => button.closest(part)) ?? [];
+    if (common) return common;
+    const page = button.closest("main > *") ?? button;
+    if (!homes.has(page)) {
+      const path = location.pathname.replace(/[0-9a-f]{32}/g, ":uid");
+      // The parts of an input are one page.
+      homes.set(page, path.replace(/^(\/inputs\/:uid).*/, "$1"));
     }
-    return homes.get(button);
+    return homes.get(page);
   };
   const nameOf = (button) => {
     const page = home(button);
