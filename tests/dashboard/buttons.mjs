@@ -13,7 +13,10 @@ export class Buttons {
 
   /** Those that no test has pressed. */
   get untouched() {
-    return [...this.seen].filter((name) => !this.pressed.has(name)).sort();
+    // The list may be drawn under the address of the input that is being opened from it.
+    const onTheList = (name) => name.replace(/^\/inputs\/:uid/, "/");
+    const isPressed = (name) => this.pressed.has(name) || this.pressed.has(onTheList(name));
+    return [...this.seen].filter((name) => !isPressed(name)).sort();
   }
 }
 
