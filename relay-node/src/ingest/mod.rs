@@ -117,10 +117,7 @@ impl Ingest {
         let address = stream.peer_addr().ok().map(|peer| peer.ip().to_canonical());
         let Some(tls) = tls else {
             let encoder = Encoder::new(Protocol::Rtmp, address);
-            let carry = |stream: TcpStream| {
-                let stream = stream.into_std()?;
-                Ok(async move { TcpStream::from_std(stream) })
-            };
+            let carry = async |stream: TcpStream| TcpStream::from_std(stream.into_std()?);
             let (registry, stop) = (self.registry, self.stop);
             return session::serve(stream, carry, encoder, registry, pending, stop).await;
         };
@@ -131,15 +128,12 @@ impl Ingest {
         match handshake {
             Ok(Ok(stream)) => {
                 let encoder = Encoder::new(Protocol::Rtmps, address);
-                let carry = |stream: TlsStream<TcpStream>| {
+                let carry = async move |stream: TlsStream<TcpStream>| {
                     let (stream, session) = stream.into_inner();
-                    let stream = stream.into_std()?;
-                    Ok(async move {
-                        let stream = TcpStream::from_std(stream)?;
-                        // The handshake is behind it: what was agreed takes the place of what
-                        // would be agreed anew.
-                        tls.accept_with(stream, |fresh| *fresh = session).await
-                    })
+                    let stream = TcpStream::from_std(stream.into_std()?)?;
+                    // The handshake is behind it: what was agreed takes the place of what would be
+                    // agreed anew.
+                    tls.accept_with(stream, |fresh| *fresh = session).await
                 };
                 let (registry, stop) = (self.registry, self.stop);
                 session::serve(stream, carry, encoder, registry, pending, stop).await;

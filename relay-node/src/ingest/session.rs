@@ -28,7 +28,7 @@ const FAREWELL_MAX: Duration = Duration::from_secs(1);
 /// connection to the thread of the broadcast: what it sends is then a wake-up for that thread alone.
 pub(super) async fn serve<S, C>(
     stream: S,
-    carry: impl FnOnce(S) -> io::Result<C> + Send + 'static,
+    carry: impl FnOnce(S) -> C + Send + 'static,
     encoder: Encoder,
     registry: Arc<Registry>,
     pending: OwnedSemaphorePermit,
@@ -55,12 +55,8 @@ pub(super) async fn serve<S, C>(
     let Some(shard) = session.publisher.as_ref().map(Publisher::shard).cloned() else {
         return session.end(Ok(Over::Closed)).await;
     };
-    let on_its_way = match session.carried(carry) {
-        Ok(on_its_way) => on_its_way,
-        Err(error) => return lost(&error),
-    };
     let rest = async move {
-        match on_its_way.await {
+        match session.carried(carry).await {
             Ok(mut session) => {
                 let over = session.drive(&stop, Until::Closed).await;
                 session.end(over).await;
@@ -122,39 +118,13 @@ enum Happening {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
-    /// Its connection on its way to another thread, and then the rest of it.
-    fn carried<C>(
-        self,
-        carry: impl FnOnce(S) -> io::Result<C>,
-    ) -> io::Result<impl Future<Output = io::Result<Self>>>
+    /// The same, with its connection on the thread that this is called on.
+    async fn carried<C>(self, carry: impl FnOnce(S) -> C) -> io::Result<Self>
     where
         C: Future<Output = io::Result<S>>,
     {
-        let Self {
-            stream,
-            rtmp,
-            outbox,
-            registry,
-            encoder,
-            request,
-            publisher,
-            pending,
-            media,
-        } = self;
-        let stream = carry(stream)?;
-        Ok(async move {
-            Ok(Self {
-                stream: stream.await?,
-                rtmp,
-                outbox,
-                registry,
-                encoder,
-                request,
-                publisher,
-                pending,
-                media,
-            })
-        })
+        let stream = carry(self.stream).await?;
+        Ok(Self { stream, ..self })
     }
 
     /// First the broadcast, then the courtesies.
@@ -363,7 +333,7 @@ mod tests {
         let stop = CancellationToken::new();
         stop.cancel();
         let encoder = || Encoder::new(Protocol::Rtmp, None);
-        let stay = |stream| Ok(ready(Ok(stream)));
+        let stay = |stream| ready(Ok(stream));
         let place = || Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
         let began = Instant::now();
         let (leaving, stream) = duplex(1);

@@ -81,8 +81,8 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// Accepts TLS with a certificate that nobody trusts.
-    pub(crate) fn acceptor() -> TlsAcceptor {
+    /// A certificate that nobody trusts, and the configuration of a node that has it.
+    fn self_signed() -> (rcgen::Certificate, Arc<ServerConfig>) {
         let folder = tempfile::tempdir().unwrap();
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let files = RtmpsListener {
@@ -92,22 +92,19 @@ pub(super) mod tests {
         };
         fs::write(&files.certificate, made.cert.pem()).unwrap();
         fs::write(&files.private_key, made.signing_key.serialize_pem()).unwrap();
-        server_config(&files).unwrap().into()
+        (made.cert, server_config(&files).unwrap())
+    }
+
+    /// Accepts TLS with a certificate that nobody trusts.
+    pub(crate) fn acceptor() -> TlsAcceptor {
+        self_signed().1.into()
     }
 
     #[test]
     fn after_the_handshake_the_encoder_speaks_first() {
-        let folder = tempfile::tempdir().unwrap();
-        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        let files = RtmpsListener {
-            listen: Vec::new(),
-            certificate: folder.path().join("certificate"),
-            private_key: folder.path().join("key"),
-        };
-        fs::write(&files.certificate, made.cert.pem()).unwrap();
-        fs::write(&files.private_key, made.signing_key.serialize_pem()).unwrap();
+        let (certificate, config) = self_signed();
         let mut roots = rustls::RootCertStore::empty();
-        roots.add(made.cert.der().clone()).unwrap();
+        roots.add(certificate.der().clone()).unwrap();
         let client = rustls::ClientConfig::builder_with_provider(crypto::provider())
             .with_protocol_versions(&[&version::TLS13])
             .unwrap()
@@ -115,7 +112,7 @@ pub(super) mod tests {
             .with_no_client_auth();
         let name = "localhost".try_into().unwrap();
         let mut encoder = rustls::ClientConnection::new(Arc::new(client), name).unwrap();
-        let mut node = rustls::ServerConnection::new(server_config(&files).unwrap()).unwrap();
+        let mut node = rustls::ServerConnection::new(config).unwrap();
         while node.is_handshaking() {
             let (mut to_node, mut to_encoder) = (Vec::new(), Vec::new());
             while node.wants_write() {
