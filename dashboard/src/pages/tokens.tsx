@@ -14,7 +14,7 @@ import type { PermissionGroup, Token, TokenStatus } from "../api/types";
 import { useShelf } from "../live/shelf";
 import { Button, Switch } from "../ui/button";
 import { Dialog } from "../ui/dialog";
-import { Check, Failed, Field, Form, useDoing } from "../ui/form";
+import { Check, Ends, Failed, Field, Form, useDoing } from "../ui/form";
 import { Secret, State } from "../ui/parts";
 import { day } from "../words/format";
 import type { Said } from "../words/states";
@@ -199,12 +199,13 @@ function Sure(props: {
             : "Whoever uses it is refused from then on. This cannot be undone."}
         </p>
         <Failed error={doing.error.value} />
-        <div class="buttons end">
-          <Button onPress={onClose}>Keep it</Button>
-          <Button look="danger" submit busy={doing.busy.value}>
-            {rolls ? "Roll it" : "Delete it"}
-          </Button>
-        </div>
+        <Ends
+          doing={doing}
+          leave="Keep it"
+          onLeave={onClose}
+          send={rolls ? "Roll it" : "Delete it"}
+          look="danger"
+        />
       </Form>
     </Dialog>
   );
@@ -263,12 +264,7 @@ function Create(props: {
           hint="Leave it empty for a token that never ends."
         />
         <Failed error={error} fields={FIELDS} />
-        <div class="buttons end">
-          <Button onPress={props.onClose}>Cancel</Button>
-          <Button look="main" submit busy={doing.busy.value}>
-            Make the token
-          </Button>
-        </div>
+        <Ends doing={doing} leave="Cancel" onLeave={props.onClose} send="Make the token" />
       </Form>
     </Dialog>
   );

@@ -4,6 +4,7 @@ import type { ComponentChildren } from "preact";
 import { useId } from "preact/hooks";
 import { useSignal, type Signal } from "@preact/signals";
 import { ApiError } from "../api/client";
+import { Button } from "./button";
 
 /** What a form does and how that goes. */
 export interface Doing {
@@ -169,6 +170,24 @@ export function Form(props: { onSend: () => unknown; class?: string; children: C
     <form class={props.class ?? "form"} onSubmit={send}>
       {props.children}
     </form>
+  );
+}
+
+/** The end of a dialog's form: what leaves everything as it is, and what sends. */
+export function Ends(props: {
+  doing: Doing;
+  leave: string;
+  onLeave: () => void;
+  send: string;
+  look?: "main" | "danger";
+}) {
+  return (
+    <div class="buttons end">
+      <Button onPress={props.onLeave}>{props.leave}</Button>
+      <Button look={props.look ?? "main"} submit busy={props.doing.busy.value}>
+        {props.send}
+      </Button>
+    </div>
   );
 }
 

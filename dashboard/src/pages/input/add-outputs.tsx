@@ -105,15 +105,7 @@ function DraftRow({ one }: { one: Draft }) {
   return (
     <fieldset class="draft">
       <legend>{one.preset}</legend>
-      <Field
-        label="Stream key"
-        value={one.key}
-        code
-        type="password"
-        pointer="/streamKey"
-        error={error}
-        hint={one.hint}
-      />
+      <StreamKey one={one} />
       {open.value || isUrlWrong ? (
         <Field label="URL" value={one.url} code pointer="/url" error={error} required />
       ) : (
@@ -124,11 +116,7 @@ function DraftRow({ one }: { one: Draft }) {
           </Button>
         </p>
       )}
-      {error !== null && error.pointer === null && (
-        <p class="wrong" role="alert">
-          {error.message}
-        </p>
-      )}
+      <Fault one={one} />
     </fieldset>
   );
 }
@@ -156,20 +144,32 @@ function Own({ one }: { one: Draft }) {
         autoFocus
         placeholder="rtmps://server.example.com/live"
       />
-      <Field
-        label="Stream key"
-        value={one.key}
-        code
-        type="password"
-        pointer="/streamKey"
-        error={error}
-        hint={one.hint}
-      />
-      {error !== null && error.pointer === null && (
-        <p class="wrong" role="alert">
-          {error.message}
-        </p>
-      )}
+      <StreamKey one={one} />
+      <Fault one={one} />
     </fieldset>
   );
+}
+
+function StreamKey({ one }: { one: Draft }) {
+  return (
+    <Field
+      label="Stream key"
+      value={one.key}
+      code
+      type="password"
+      pointer="/streamKey"
+      error={one.error.value}
+      hint={one.hint}
+    />
+  );
+}
+
+/** What is wrong with it as a whole. */
+function Fault({ one }: { one: Draft }) {
+  const error = one.error.value;
+  return error !== null && error.pointer === null ? (
+    <p class="wrong" role="alert">
+      {error.message}
+    </p>
+  ) : null;
 }

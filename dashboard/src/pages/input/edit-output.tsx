@@ -4,9 +4,8 @@ import { useSignal } from "@preact/signals";
 import { changeOutput } from "../../api/inputs";
 import type { Output, OutputChange } from "../../api/types";
 import type { InputLive } from "../../live/input";
-import { Button } from "../../ui/button";
 import { Dialog } from "../../ui/dialog";
-import { Failed, Field, Form, useDoing } from "../../ui/form";
+import { Ends, Failed, Field, Form, useDoing } from "../../ui/form";
 import { Secret } from "../../ui/parts";
 import { toast } from "../../ui/toast";
 import { titleOf } from "./output-row";
@@ -49,12 +48,7 @@ export function EditOutput(props: { live: InputLive; output: Output; onClose: ()
         />
         <Failed error={doing.error.value} fields={["/meta", "/url", "/streamKey"]} />
         <p class="hint">On air, another URL or key connects this output anew; no other notices.</p>
-        <div class="buttons end">
-          <Button onPress={onClose}>Cancel</Button>
-          <Button look="main" submit busy={doing.busy.value}>
-            Save
-          </Button>
-        </div>
+        <Ends doing={doing} leave="Cancel" onLeave={onClose} send="Save" />
       </Form>
     </Dialog>
   );

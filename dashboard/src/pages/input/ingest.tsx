@@ -7,7 +7,7 @@ import type { LiveInput } from "../../api/types";
 import type { InputLive } from "../../live/input";
 import { Button, Copy } from "../../ui/button";
 import { Dialog } from "../../ui/dialog";
-import { Choice, Failed, Form, useDoing } from "../../ui/form";
+import { Choice, Ends, Failed, Form, useDoing } from "../../ui/form";
 import { Card, MASK, Secret, Value } from "../../ui/parts";
 import { toast } from "../../ui/toast";
 
@@ -61,12 +61,13 @@ function Rotate(props: { live: InputLive; input: LiveInput; onClose: () => void 
           error={doing.error.value}
         />
         <Failed error={doing.error.value} fields={["/gracePeriodSeconds"]} />
-        <div class="buttons end">
-          <Button onPress={props.onClose}>Keep the old key</Button>
-          <Button look="danger" submit busy={doing.busy.value}>
-            Replace it
-          </Button>
-        </div>
+        <Ends
+          doing={doing}
+          leave="Keep the old key"
+          onLeave={props.onClose}
+          send="Replace it"
+          look="danger"
+        />
       </Form>
     </Dialog>
   );

@@ -7,7 +7,7 @@ import type { LiveInput, OnFormatChange, OnStop, Takeover } from "../../api/type
 import type { InputLive } from "../../live/input";
 import { Button } from "../../ui/button";
 import { Dialog } from "../../ui/dialog";
-import { Choice, Failed, Field, Form, useDoing } from "../../ui/form";
+import { Choice, Ends, Failed, Field, Form, useDoing } from "../../ui/form";
 import { Card, Value } from "../../ui/parts";
 import { toast } from "../../ui/toast";
 import { count, moment, nameOf } from "../../words/format";
@@ -138,12 +138,13 @@ function Delete(props: { live: InputLive; input: LiveInput; onClose: () => void 
           cut. This cannot be undone.
         </p>
         <Failed error={doing.error.value} />
-        <div class="buttons end">
-          <Button onPress={props.onClose}>Keep it</Button>
-          <Button look="danger" submit busy={doing.busy.value}>
-            Delete it
-          </Button>
-        </div>
+        <Ends
+          doing={doing}
+          leave="Keep it"
+          onLeave={props.onClose}
+          send="Delete it"
+          look="danger"
+        />
       </Form>
     </Dialog>
   );

@@ -10,7 +10,7 @@ import {
 import type { Destination } from "../../api/types";
 import { Button } from "../../ui/button";
 import { Dialog } from "../../ui/dialog";
-import { Failed, Field, Form, useDoing } from "../../ui/form";
+import { Ends, Failed, Field, Form, useDoing } from "../../ui/form";
 import { Card, Secret } from "../../ui/parts";
 import { Deliveries } from "./deliveries";
 
@@ -124,12 +124,7 @@ function Edit(props: {
         />
         <Failed error={error} fields={FIELDS} />
         {one === null && <p class="hint">A test message is sent when it is saved.</p>}
-        <div class="buttons end">
-          <Button onPress={onClose}>Cancel</Button>
-          <Button look="main" submit busy={doing.busy.value}>
-            Save
-          </Button>
-        </div>
+        <Ends doing={doing} leave="Cancel" onLeave={onClose} send="Save" />
       </Form>
     </Dialog>
   );
@@ -153,12 +148,13 @@ function Delete(props: {
       <Form onSend={send}>
         <p>Notifications go on without it. What waits to be sent to it is lost.</p>
         <Failed error={doing.error.value} />
-        <div class="buttons end">
-          <Button onPress={props.onClose}>Keep it</Button>
-          <Button look="danger" submit busy={doing.busy.value}>
-            Delete it
-          </Button>
-        </div>
+        <Ends
+          doing={doing}
+          leave="Keep it"
+          onLeave={props.onClose}
+          send="Delete it"
+          look="danger"
+        />
       </Form>
     </Dialog>
   );

@@ -5,7 +5,7 @@ import { deletePolicy, savePolicy } from "../../api/webhooks";
 import type { Destination, Policy } from "../../api/types";
 import { Button, Switch } from "../../ui/button";
 import { Dialog } from "../../ui/dialog";
-import { Check, Failed, Field, Form, useDoing } from "../../ui/form";
+import { Check, Ends, Failed, Field, Form, useDoing } from "../../ui/form";
 import { Card } from "../../ui/parts";
 import { EVENTS, eventWord, USUAL_EVENTS } from "../../words/events";
 
@@ -151,12 +151,7 @@ function Edit(props: Omit<Props, "all"> & { one: Policy | null; onClose: () => v
           ))}
         </fieldset>
         <Failed error={error} fields={["/name"]} />
-        <div class="buttons end">
-          <Button onPress={onClose}>Cancel</Button>
-          <Button look="main" submit busy={doing.busy.value}>
-            Save
-          </Button>
-        </div>
+        <Ends doing={doing} leave="Cancel" onLeave={onClose} send="Save" />
       </Form>
     </Dialog>
   );
