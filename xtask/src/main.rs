@@ -4,6 +4,7 @@ mod account;
 mod bench;
 mod build;
 mod dashboard;
+mod dependencies;
 mod dev;
 mod place;
 mod process;
@@ -40,6 +41,8 @@ enum Command {
     Test(test::Arguments),
     /// Runs a measurement, everything built for release.
     Bench(bench::Arguments),
+    /// Checks licences, duplicates and sources of the crates that we use, and known weaknesses.
+    Dependencies,
     /// Makes pictures of every page of the dashboard, of a real broadcast; docs/pictures has some.
     Screenshots,
     /// Compiles the control Worker to Wasm and builds the dashboard, ready for wrangler.
@@ -90,6 +93,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Dev(arguments) => return dev::run(&place, &arguments),
         Command::Test(arguments) => return test::run(&place, &arguments),
         Command::Bench(arguments) => bench::run(&place, &arguments)?,
+        Command::Dependencies => dependencies::run(&place)?,
         Command::Screenshots => screenshots::run(&place)?,
         Command::BuildWorker(arguments) => worker::run(&place, &arguments)?,
         Command::Wrangler(arguments) => wrangler::run(&place, &arguments)?,

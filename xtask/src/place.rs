@@ -20,6 +20,8 @@ pub(crate) enum PythonList {
     Test,
     /// Of those of everything.
     Full,
+    /// Of `cargo xtask dependencies`.
+    Dependencies,
 }
 
 impl PythonList {
@@ -28,6 +30,7 @@ impl PythonList {
         match self {
             Self::Test => "tests/requirements.txt",
             Self::Full => "tests/requirements-full.txt",
+            Self::Dependencies => "xtask/requirements.txt",
         }
     }
 }

@@ -15,9 +15,11 @@ use std::time::Instant;
 use crate::place::Place;
 use crate::time::readable;
 
-/// What the set-up is for; each needs what those before it need.
+/// What the set-up is for; from the second on, each needs what those before it need.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Purpose {
+    /// Checking dependencies, for which nothing is built.
+    Dependencies,
     /// Building the Worker and running it.
     Run,
     /// The encoder and the servers of `dev --demo` and of `bench`.
@@ -82,6 +84,9 @@ pub(crate) fn check(place: &Place, purpose: Purpose) -> Result<ExitCode> {
 }
 
 fn steps(purpose: Purpose) -> Vec<Box<dyn Step>> {
+    if purpose == Purpose::Dependencies {
+        return vec![Box::new(python::DEPENDENCIES)];
+    }
     let mut steps: Vec<Box<dyn Step>> = vec![
         Box::new(wasm::Target),
         Box::new(tools::OpensslHeaders),
@@ -97,6 +102,7 @@ fn steps(purpose: Purpose) -> Vec<Box<dyn Step>> {
         steps.push(Box::new(debian::TEST));
         steps.push(Box::new(python::TEST));
         steps.push(Box::new(debian::BROWSER));
+        steps.push(Box::new(python::DEPENDENCIES));
     }
     if purpose >= Purpose::FullTest {
         steps.push(Box::new(debian::FULL_TEST));

