@@ -6,6 +6,7 @@ mod build;
 mod dashboard;
 mod dependencies;
 mod dev;
+mod fuzz;
 mod place;
 mod process;
 mod screenshots;
@@ -43,6 +44,8 @@ enum Command {
     Bench(bench::Arguments),
     /// Checks licences, duplicates and sources of the crates that we use, and known weaknesses.
     Dependencies,
+    /// Gives any bytes to every parser that a peer reaches, by libFuzzer.
+    Fuzz(fuzz::Arguments),
     /// Makes pictures of every page of the dashboard, of a real broadcast; docs/pictures has some.
     Screenshots,
     /// Compiles the control Worker to Wasm and builds the dashboard, ready for wrangler.
@@ -94,6 +97,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Test(arguments) => return test::run(&place, &arguments),
         Command::Bench(arguments) => bench::run(&place, &arguments)?,
         Command::Dependencies => dependencies::run(&place)?,
+        Command::Fuzz(arguments) => fuzz::run(&place, &arguments)?,
         Command::Screenshots => screenshots::run(&place)?,
         Command::BuildWorker(arguments) => worker::run(&place, &arguments)?,
         Command::Wrangler(arguments) => wrangler::run(&place, &arguments)?,

@@ -33,6 +33,12 @@ pub(crate) const BROWSER: Packages = Packages {
     packages: &["chromium"],
 };
 
+/// libFuzzer is C++.
+pub(crate) const FUZZ: Packages = Packages {
+    why: "to compile libFuzzer",
+    packages: &["g++"],
+};
+
 /// Another encoder that logs in to destinations.
 pub(crate) const TEST: Packages = Packages {
     why: "by the tests, as an encoder that is not FFmpeg",

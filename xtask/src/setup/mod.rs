@@ -15,11 +15,13 @@ use std::time::Instant;
 use crate::place::Place;
 use crate::time::readable;
 
-/// What the set-up is for; from the second on, each needs what those before it need.
+/// What the set-up is for; from the third on, each needs what those before it need.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Purpose {
     /// Checking dependencies, for which nothing is built.
     Dependencies,
+    /// `fuzz`.
+    Fuzz,
     /// Building the Worker and running it.
     Run,
     /// The encoder and the servers of `dev --demo` and of `bench`.
@@ -86,6 +88,9 @@ pub(crate) fn check(place: &Place, purpose: Purpose) -> Result<ExitCode> {
 fn steps(purpose: Purpose) -> Vec<Box<dyn Step>> {
     if purpose == Purpose::Dependencies {
         return vec![Box::new(python::DEPENDENCIES)];
+    }
+    if purpose == Purpose::Fuzz {
+        return vec![Box::new(debian::FUZZ), Box::new(tools::CargoFuzz)];
     }
     let mut steps: Vec<Box<dyn Step>> = vec![
         Box::new(wasm::Target),

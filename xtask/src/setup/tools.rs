@@ -1,5 +1,5 @@
-//! The programs that turn the Worker's Wasm into what wrangler deploys, built from the crate
-//! registry at exactly the versions that `Cargo.lock` asks for.
+//! Programs built from the crate registry: those that turn the Worker's Wasm into what wrangler
+//! deploys, at exactly the versions that `Cargo.lock` asks for, and cargo-fuzz.
 
 use anyhow::Result;
 use std::fs;
@@ -14,6 +14,12 @@ pub(crate) struct WorkerBuild;
 
 /// Generates the JavaScript side; the same version as the `wasm-bindgen` crate, or it refuses.
 pub(crate) struct WasmBindgen;
+
+/// Builds fuzz targets for libFuzzer.
+pub(crate) struct CargoFuzz;
+
+/// Newer ones may be taken at any time: nothing depends on it but `cargo xtask fuzz`.
+const CARGO_FUZZ_VERSION: &str = "0.13.2";
 
 /// What `worker-build`'s HTTP client is compiled against.
 pub(crate) struct OpensslHeaders;
@@ -79,6 +85,34 @@ impl Step for WasmBindgen {
             false,
         )?;
         // What the tools were compiled from is of no use once all are there.
+        let _ = fs::remove_dir_all(build_folder(place));
+        Ok(())
+    }
+}
+
+impl CargoFuzz {
+    /// The program itself.
+    pub(crate) fn program(place: &Place) -> PathBuf {
+        let folder = place.tool("cargo-fuzz", CARGO_FUZZ_VERSION);
+        folder.join("bin/cargo-fuzz")
+    }
+}
+
+impl Step for CargoFuzz {
+    fn name(&self) -> String {
+        format!("cargo-fuzz {CARGO_FUZZ_VERSION} (compiled here)")
+    }
+
+    fn why(&self) -> &'static str {
+        "to build the fuzz targets"
+    }
+
+    fn is_done(&self, place: &Place) -> Result<bool> {
+        Ok(Self::program(place).is_file())
+    }
+
+    fn install(&self, place: &Place) -> Result<()> {
+        cargo_install(place, "cargo-fuzz", CARGO_FUZZ_VERSION, true)?;
         let _ = fs::remove_dir_all(build_folder(place));
         Ok(())
     }
