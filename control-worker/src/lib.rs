@@ -14,6 +14,7 @@ mod clock;
 mod d1;
 mod delay;
 mod event_streams;
+mod keys;
 #[expect(missing_docs, reason = "`durable_object` makes methods without")]
 mod live_input;
 mod live_inputs;
@@ -116,7 +117,10 @@ async fn serve(
         Access::Anybody => return public(&route, env).await,
         Access::Operator => {
             auth::authenticate_operator(request.headers(), env, allowance).await?;
-            return accounts::create(env, request).await;
+            return match route {
+                Route::Reseal => keys::reseal(env, request).await,
+                _ => accounts::create(env, request).await,
+            };
         }
         access => auth::authenticate(request.headers(), access, env, context, allowance).await?,
     };
@@ -129,7 +133,7 @@ async fn serve(
         account,
     };
     match route {
-        Route::Accounts(AccountsRoute::CreateAccount) => Err(Failure::forbidden()),
+        Route::Accounts(AccountsRoute::CreateAccount) | Route::Reseal => Err(Failure::forbidden()),
         Route::Health | Route::Lifecycle { .. } | Route::OpenApi => public(&route, env).await,
         Route::Relay(route) => relay::serve(env, token.id, route, request).await,
         Route::Alerting { account, route } => {

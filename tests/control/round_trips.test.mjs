@@ -25,6 +25,8 @@ const TOKEN = {
     },
   ],
 };
+/** What the operator's secret opens. */
+const OPERATORS = END_POINTS.filter(([, , who]) => who === "operator").map(([, template]) => template);
 const ALERTING = "/accounts/:account/alerting/v3";
 const RECEIVER = { name: "made", url: "https://hooks.example/" };
 const POLICY = { name: "made", alert_type: "stream_live_notifications" };
@@ -72,7 +74,7 @@ async function ask(method, template, ids) {
   const body = typeof given === "function" ? given(ids) : given;
   const answer = await fetch(url + path, {
     method,
-    headers: { authorization: `Bearer ${template === "/accounts" ? bootstrap : token}` },
+    headers: { authorization: `Bearer ${OPERATORS.includes(template) ? bootstrap : token}` },
     body: body && JSON.stringify(body),
   });
   const { result, success } = await answer.json();

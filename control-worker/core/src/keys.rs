@@ -114,6 +114,12 @@ impl Keyring {
         })
     }
 
+    /// What everything begins with that the newest key has sealed or hashed.
+    pub(crate) fn newest_prefix(&self) -> Result<String, Unsealable> {
+        let key = self.keys.first().ok_or(Unsealable)?;
+        Ok(format!("{SEALED_VERSION}.{}.", key.id))
+    }
+
     /// The keyed hash of a stream key: `v1.<key id>.<64 hexadecimal digits>`.
     pub fn hash(&self, key: &StreamKey) -> Result<String, Unsealable> {
         let ring_key = self.keys.first().ok_or(Unsealable)?;
@@ -385,6 +391,20 @@ mod tests {
             },
         ] {
             assert_eq!(ring.open(&elsewhere, &sealed), Err(Unsealable));
+        }
+    }
+
+    #[test]
+    fn what_the_newest_key_made_can_be_told_by_its_beginning() {
+        let ring = ring(&format!("{},{}", entry("2", "0b"), entry("1", "0a")));
+        let key = StreamKey::from_random(InputUid::from_random([1; 16]), [2; 16]);
+        let made = [
+            ring.seal(&place(), [7; 12], &Secret::new("a")).unwrap(),
+            ring.hash(&key).unwrap(),
+            ring.fingerprint(b"a").unwrap(),
+        ];
+        for text in made {
+            assert!(text.starts_with(&ring.newest_prefix().unwrap()), "{text}");
         }
     }
 

@@ -6,7 +6,7 @@
 //! database and what its answers mean ([`sql`], [`change`]), how a live input's object keeps every
 //! change whole ([`live_input`]), what a node is told and when it is told again ([`snapshot`],
 //! [`node_link`]), what is known of what goes on ([`status`]), what receivers and event streams are
-//! told of it all ([`webhook`], [`event_stream`]), what the client reads ([`answer`], [`failure`],
+//! told of it all ([`webhook`], [`event_stream`]), how secrets come under another key ([`resealing`]), what the client reads ([`answer`], [`failure`],
 //! [`openapi`]), and which paths are the dashboard's ([`page`]). Time, randomness and all effects come
 //! from the caller.
 
@@ -31,6 +31,7 @@ pub mod rate;
 pub mod ray;
 pub mod relay_request;
 pub mod request;
+pub mod resealing;
 pub mod route;
 mod sealed_url;
 pub mod snapshot;

@@ -31,6 +31,18 @@ pub(crate) fn open(stored: &str, place: &Place, keyring: &Keyring) -> Result<Str
     })
 }
 
+/// A stored URL whose user is sealed by the newest key.
+pub(crate) fn anew(
+    stored: &str,
+    place: &Place,
+    nonce: [u8; 12],
+    keyring: &Keyring,
+) -> Result<String, Unsealable> {
+    replaced(stored, |sealed| {
+        keyring.seal(place, nonce, &keyring.open(place, sealed)?)
+    })
+}
+
 /// Where a stored URL leads, whoever the user is.
 pub(crate) fn destination(stored: &str) -> Option<OutputUrl> {
     let bare = match user_info(stored) {

@@ -42,6 +42,8 @@ pub enum Route {
     OpenApi,
     /// What relay nodes ask.
     Relay(RelayRoute),
+    /// `POST /keys/reseal`
+    Reseal,
     /// `/accounts/:account/stream/…`
     Stream {
         /// The account in the path.
@@ -100,6 +102,12 @@ impl Route {
         }
         match rest {
             "/accounts" => return AccountsRoute::parse(method).map(Self::Accounts),
+            "/keys/reseal" => {
+                return match method {
+                    "POST" => Ok(Self::Reseal),
+                    _ => Err(Failure::method_not_allowed("POST")),
+                };
+            }
             "/user/tokens/verify" => {
                 return match method {
                     "GET" => Ok(Self::VerifyAnyToken),
@@ -133,7 +141,7 @@ impl Route {
     /// Who may take this route.
     pub fn access(&self) -> Access {
         match self {
-            Self::Accounts(AccountsRoute::CreateAccount) => Access::Operator,
+            Self::Accounts(AccountsRoute::CreateAccount) | Self::Reseal => Access::Operator,
             Self::Alerting { account, route } => Access::Account(*account, route.permission()),
             Self::Health | Self::Lifecycle { .. } | Self::OpenApi => Access::Anybody,
             Self::Relay(_) => Access::Relay,

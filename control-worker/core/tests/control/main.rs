@@ -21,6 +21,8 @@ mod live_input;
 #[cfg(test)]
 mod node_link;
 #[cfg(test)]
+mod resealing;
+#[cfg(test)]
 mod rotation;
 #[cfg(test)]
 mod status;
