@@ -3,13 +3,16 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::{error, fmt};
+use std::sync::Arc;
+use std::{error, fmt, io};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Config, Written};
-use crate::node::{self, Node, SetUp};
-use crate::{crypto, logging, shutdown};
+use crate::config::{Config, ConfigError, Written};
+use crate::listeners::{self, InvalidSocket, ListenError};
+use crate::node::{self, Node, SetUp, SetUpError};
+use crate::registry::Registry;
+use crate::{crypto, logging, process, shutdown, supervisor};
 
 /// Runs the program with the arguments of this process.
 pub fn main() -> ExitCode {
@@ -33,14 +36,47 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("relay-node: {}", Chain(&*error));
-            ExitCode::FAILURE
+            eprintln!("relay-node: {}", Chain(&error));
+            ExitCode::from(error.exit_code())
         }
     }
 }
 
 /// The exit code for a command line that makes no sense, as clap's.
 const USAGE: u8 = 2;
+
+/// Why the program ends without having done what it was asked to.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    #[error(transparent)]
+    SetUp(#[from] SetUpError),
+    #[error(transparent)]
+    Socket(#[from] InvalidSocket),
+    #[error("the system does not let the node run")]
+    System(#[from] io::Error),
+}
+
+impl Failure {
+    /// Tells a supervisor whether it helps to start the program again. The numbers are those of
+    /// `sysexits.h`, which systemd knows by name.
+    fn exit_code(&self) -> u8 {
+        const UNAVAILABLE: u8 = 69;
+        const OPERATING_SYSTEM: u8 = 71;
+        const CONFIGURATION: u8 = 78;
+        match self {
+            Self::SetUp(SetUpError::Random(_) | SetUpError::Threads(_)) | Self::System(_) => {
+                OPERATING_SYSTEM
+            }
+            Self::Config(_) | Self::SetUp(_) | Self::Socket(_) => CONFIGURATION,
+            // Another process may let the address go.
+            Self::Listen(_) => UNAVAILABLE,
+        }
+    }
+}
 
 /// A relay node of Stream Connect: takes RTMPS feeds in, and sends each to all its outputs.
 #[derive(Debug, Parser)]
@@ -76,33 +112,60 @@ struct What {
     flags: Written,
 }
 
-type Error = Box<dyn error::Error + Send + Sync>;
-
-fn load(what: What) -> Result<Config, Error> {
+fn load(what: What) -> Result<Config, Failure> {
     Ok(Config::load(what.file.as_deref(), what.flags, what.inputs)?)
 }
 
-fn check(what: What) -> Result<(), Error> {
+fn check(what: What) -> Result<(), Failure> {
     let config = load(what)?;
     node::check(&config)?;
     println!("the configuration is right");
     Ok(())
 }
 
-fn serve(config: Config) -> Result<(), Error> {
+fn serve(config: Config) -> Result<(), Failure> {
+    // While there is one thread only.
+    let open = listeners::from_systemd()?;
     logging::init(config.log_level, config.log_format);
+    prepare();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
         let stop = shutdown::on_signal()?;
-        let node = Node::start(SetUp::new(&config)?).await?;
-        shutdown::notify_ready();
-        stop.cancelled().await;
-        shutdown::notify_stopping();
+        let node = Node::start(SetUp::new(&config)?, open).await?;
+        supervisor::ready();
+        let watched = watch(Arc::clone(node.registry()));
+        stop.run_until_cancelled(watched).await;
+        supervisor::stopping();
         node.stop().await;
         Ok(())
     })
+}
+
+/// Settles with the kernel what the process may do. Nothing of it keeps the node from running.
+fn prepare() {
+    if let Err(error) = process::forbid_core_dumps() {
+        tracing::warn!(%error, "core dumps cannot be switched off: one would hold stream keys");
+    }
+    match process::raise_open_files() {
+        Ok(limit) => {
+            if let Err(too_few) = process::check_open_files(limit) {
+                tracing::warn!("{too_few}");
+            }
+        }
+        Err(error) => tracing::warn!(%error, "the bound on open files cannot be raised"),
+    }
+}
+
+/// Lets the supervisor see that the node is not stuck, for as long as it runs.
+async fn watch(registry: Arc<Registry>) {
+    match supervisor::watchdog_interval() {
+        Some(every) => {
+            supervisor::watch(every, async || registry.respond().await, supervisor::alive).await;
+        }
+        None => std::future::pending().await,
+    }
 }
 
 /// An error with its causes, in one line.

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,17 +20,18 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
+use crate::admin;
 use crate::config::{self, Config, Source, TokenError};
 use crate::control::{Control, Revs};
 use crate::egress::Dialler;
 use crate::egress::tls::{self, CaFileError};
 use crate::ingest::Ingest;
 use crate::ingest::tls::{CertificateError, server_config};
+use crate::listeners::{self, Kind, ListenError, Listener};
 use crate::registry::{MediaRules, Registry};
 use crate::shards::Shards;
 use crate::static_control;
 use crate::uplink::{self, Uplink};
-use crate::{admin, socket};
 
 /// How long encoders and outputs have to go when the node stops; with the uplink's second, the
 /// process is done in less than 5 s.
@@ -186,28 +187,33 @@ pub struct Node {
     ingest: Ingest,
     rtmps: Vec<SocketAddr>,
     rtmp: Vec<SocketAddr>,
-    admin: SocketAddr,
+    admin: Vec<SocketAddr>,
     accepting: CancellationToken,
     serving: CancellationToken,
     uplink: JoinHandle<()>,
 }
 
 impl Node {
-    /// Opens every listener, and begins.
-    pub async fn start(set_up: SetUp) -> Result<Self, ListenError> {
-        let bind =
-            |address| socket::listen(address).map_err(|source| ListenError { address, source });
+    /// Begins, with the listeners that are `open` already, and opens the rest.
+    ///
+    /// # Errors
+    ///
+    /// An address cannot be listened on.
+    pub async fn start(set_up: SetUp, mut open: Vec<Listener>) -> Result<Self, ListenError> {
         let (rtmps, acceptor) = match set_up.rtmps {
             Some((addresses, tls)) => (addresses, Some(TlsAcceptor::from(tls))),
             None => (Vec::new(), None),
         };
-        let rtmps = rtmps.into_iter().map(bind).collect::<Result<Vec<_>, _>>()?;
-        let rtmp = set_up
-            .rtmp
-            .into_iter()
-            .map(bind)
-            .collect::<Result<Vec<_>, _>>()?;
-        let admin = bind(set_up.admin)?;
+        let mut listen = |kind, on: &[_]| listeners::complete(kind, on, &mut open);
+        let rtmps = match &acceptor {
+            Some(_) => listen(Kind::Rtmps, &rtmps)?,
+            None => Vec::new(),
+        };
+        let rtmp = listen(Kind::Rtmp, &set_up.rtmp)?;
+        let admin = listen(Kind::Admin, &[set_up.admin])?;
+        for unused in open {
+            tracing::warn!(kind = %unused.kind, "socket that the configuration has no use for");
+        }
 
         let registry = Arc::new(Registry::new(
             set_up.node.clone(),
@@ -220,9 +226,9 @@ impl Node {
         let (accepting, serving) = (CancellationToken::new(), CancellationToken::new());
         let ingest = Ingest::new(Arc::clone(&registry), accepting.clone());
         let node = Self {
-            rtmps: addresses(&rtmps),
-            rtmp: addresses(&rtmp),
-            admin: admin.local_addr().unwrap_or(set_up.admin),
+            rtmps: listeners::addresses(&rtmps),
+            rtmp: listeners::addresses(&rtmp),
+            admin: listeners::addresses(&admin),
             registry: Arc::clone(&registry),
             ingest: ingest.clone(),
             accepting: accepting.clone(),
@@ -231,11 +237,19 @@ impl Node {
         };
         tokio::spawn(inspect(Arc::clone(&registry), serving.clone()));
         tokio::spawn(apply(set_up.snapshots, Arc::clone(&registry)));
-        tokio::spawn(admin::serve(admin, registry, accepting, serving));
-        for listener in rtmps {
+        for listener in accept_from(admin)? {
+            let registry = Arc::clone(&registry);
+            tokio::spawn(admin::serve(
+                listener,
+                registry,
+                accepting.clone(),
+                serving.clone(),
+            ));
+        }
+        for listener in accept_from(rtmps)? {
             ingest.listen(listener, acceptor.clone());
         }
-        for listener in rtmp {
+        for listener in accept_from(rtmp)? {
             ingest.listen(listener, None);
         }
         tracing::info!(
@@ -243,7 +257,7 @@ impl Node {
             instance = %set_up.instance,
             rtmps = ?node.rtmps,
             rtmp = ?node.rtmp,
-            admin = %node.admin,
+            admin = ?node.admin,
             version = env!("CARGO_PKG_VERSION"),
             "ready",
         );
@@ -261,8 +275,8 @@ impl Node {
     }
 
     /// Where health, status and metrics are served.
-    pub fn admin(&self) -> SocketAddr {
-        self.admin
+    pub fn admin(&self) -> &[SocketAddr] {
+        &self.admin
     }
 
     /// The broadcasts on air.
@@ -287,22 +301,21 @@ impl Node {
     }
 }
 
-/// Why a node cannot listen.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}")]
-pub struct ListenError {
-    /// Where.
-    pub address: SocketAddr,
-    /// Why not.
-    pub source: io::Error,
+/// Makes sockets ready for this runtime.
+fn accept_from(listeners: Vec<Listener>) -> Result<Vec<TcpListener>, ListenError> {
+    let accept_from = |Listener { socket, .. }: Listener| {
+        let address = socket.local_addr().unwrap_or(NOWHERE);
+        // Who handed it over may have had other uses for it.
+        let listener = socket
+            .set_nonblocking(true)
+            .and_then(|()| TcpListener::from_std(socket));
+        listener.map_err(|source| ListenError { address, source })
+    };
+    listeners.into_iter().map(accept_from).collect()
 }
 
-fn addresses(listeners: &[TcpListener]) -> Vec<SocketAddr> {
-    listeners
-        .iter()
-        .filter_map(|listener| listener.local_addr().ok())
-        .collect()
-}
+/// Shown where the kernel does not know a socket's address.
+const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
 fn run_uplink(
     uplink: Option<Uplink>,
@@ -348,7 +361,8 @@ mod tests {
         written.rtmp.listen = Some(config::Addresses(vec![any]));
         written.admin.listen = Some(any);
         let config = Config::complete(written, Some(inputs)).unwrap();
-        Node::start(SetUp::new(&config).unwrap()).await.unwrap()
+        let set_up = SetUp::new(&config).unwrap();
+        Node::start(set_up, Vec::new()).await.unwrap()
     }
 
     #[tokio::test(start_paused = true)]

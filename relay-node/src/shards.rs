@@ -51,6 +51,20 @@ impl Shards {
         }
     }
 
+    /// Waits until each of them has done something that was asked of it just now: a thread that is
+    /// stuck never does.
+    pub async fn respond(&self) {
+        let asked: Vec<_> = self
+            .shards
+            .iter()
+            .map(|shard| shard.spawn(async {}))
+            .collect();
+        for asked in asked {
+            // A thread that ends with the node has nothing more to do.
+            let _ = asked.await;
+        }
+    }
+
     /// The one with the fewest broadcasts.
     pub fn pick(&self) -> Shard {
         let idlest = self

@@ -1,8 +1,7 @@
-//! How the process is asked to stop, and how it tells its supervisor where it is.
+//! How the process is asked to stop.
 
 use std::{io, process};
 
-use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -38,21 +37,5 @@ impl Signals {
             _ = self.terminate.recv() => libc::SIGTERM,
             _ = self.interrupt.recv() => libc::SIGINT,
         }
-    }
-}
-
-/// Tells systemd, if it started us, that encoders can connect.
-pub fn notify_ready() {
-    notify(NotifyState::Ready);
-}
-
-/// Tells systemd that we are on our way out.
-pub fn notify_stopping() {
-    notify(NotifyState::Stopping);
-}
-
-fn notify(state: NotifyState<'_>) {
-    if let Err(error) = sd_notify::notify(&[state]) {
-        tracing::debug!(%error, "systemd cannot be told");
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nix::sys::socket::getsockopt;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 /// How long a connection may be silent before the kernel asks whether its peer still lives.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
@@ -42,7 +42,7 @@ pub fn limit_unsent(stream: &TcpStream, bytes: u32) -> io::Result<()> {
 }
 
 /// Listens on `address`. An unspecified IPv6 address takes IPv4 too.
-pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+pub fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
@@ -56,7 +56,7 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
-    TcpListener::from_std(socket.into())
+    Ok(socket.into())
 }
 
 /// How many bytes the peer's kernel has acknowledged since the connection was made (its opening
@@ -90,6 +90,7 @@ nix::getsockopt_impl!(
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
 
     use super::*;
 
@@ -126,6 +127,7 @@ mod tests {
     #[tokio::test]
     async fn acknowledged_bytes_are_counted() {
         let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = TcpListener::from_std(listener).unwrap();
         let address = listener.local_addr().unwrap();
         let (near, far) = tokio::join!(TcpStream::connect(address), listener.accept());
         let (mut near, (mut far, _)) = (near.unwrap(), far.unwrap());

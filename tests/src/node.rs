@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::net::TcpStream;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -52,9 +53,7 @@ impl Node {
         let path = folder.path().join("inputs.toml");
         fs::write(&path, file)?;
         let (rtmp, rtmps) = (ports::one()?, ports::one()?);
-        let program = std::env::var_os(PROGRAM_VARIABLE);
-        let program = program.with_context(|| format!("{PROGRAM_VARIABLE} is not set"))?;
-        let mut command = Command::new(program);
+        let mut command = Command::new(program()?);
         command
             .arg("--static")
             .arg(&path)
@@ -99,6 +98,13 @@ impl Node {
     pub fn log(&self) -> Result<String> {
         self.running.printed()
     }
+}
+
+/// The program.
+pub fn program() -> Result<PathBuf> {
+    let program = std::env::var_os(PROGRAM_VARIABLE);
+    let program = program.with_context(|| format!("{PROGRAM_VARIABLE} is not set"))?;
+    Ok(program.into())
 }
 
 /// Where the program is, as `cargo xtask test` tells.

@@ -167,6 +167,12 @@ impl Registry {
         self.endings.wait().await;
     }
 
+    /// Waits until everything that carries broadcasts has shown that it is not stuck.
+    pub async fn respond(&self) {
+        drop(self.lock());
+        self.media.shards.respond().await;
+    }
+
     /// How changes reach this node.
     pub fn link(&self) -> LinkState {
         self.control.state()

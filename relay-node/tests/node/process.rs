@@ -1,8 +1,11 @@
 //! The program itself: how it starts, checks and stops.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
 use std::os::unix::net::UnixDatagram;
-use std::process::{Child, Command, Output};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_relay-node");
@@ -64,6 +67,97 @@ fn tells_its_supervisor_and_stops_in_time() {
     assert!(asked.elapsed() < Duration::from_secs(5));
 }
 
+/// A program that runs with these arguments after a file without inputs.
+fn idle(folder: &Path) -> Command {
+    let inputs = folder.join("inputs.toml");
+    fs::write(&inputs, "").unwrap();
+    let mut command = Command::new(PROGRAM);
+    command.arg("--static").arg(&inputs);
+    command.args(["--rtmp-listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0"]);
+    command
+}
+
+#[test]
+fn exit_codes_tell_whether_to_start_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = format!("--admin-listen={}", taken.local_addr().unwrap());
+    let code = |flags: &[&str]| {
+        let output = idle(folder.path()).args(flags).output().unwrap();
+        output.status.code().unwrap()
+    };
+    assert_eq!(code(&["--no-such-flag"]), 2);
+    assert_eq!(code(&["--rtmps-certificate=absent"]), 78);
+    assert_eq!(
+        code(&["--rtmps-certificate=absent", "--rtmps-private-key=absent"]),
+        78
+    );
+    let mut listening = Command::new(PROGRAM);
+    listening
+        .arg("--static")
+        .arg(folder.path().join("inputs.toml"));
+    listening.args(["--rtmp-listen=127.0.0.1:0", &taken]);
+    assert_eq!(listening.output().unwrap().status.code(), Some(69));
+}
+
+#[test]
+fn systemds_sockets_need_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = idle(folder.path());
+    // Without a LISTEN_PID they are for whoever reads it.
+    command.env("LISTEN_FDS", "1").env("LISTEN_FDNAMES", "web");
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(78));
+    let says = String::from_utf8(output.stderr).unwrap();
+    assert!(says.contains("FileDescriptorName="), "{says}");
+}
+
+#[test]
+fn shows_its_supervisor_that_it_lives() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let notify = UnixDatagram::bind(&path).unwrap();
+    let limit = Duration::from_secs(20);
+    notify.set_read_timeout(Some(limit)).unwrap();
+    let mut command = idle(folder.path());
+    command
+        .env("NOTIFY_SOCKET", &path)
+        .env("WATCHDOG_USEC", "200000");
+    let node = Ended(command.spawn().unwrap());
+    for expected in ["READY=1", "WATCHDOG=1", "WATCHDOG=1", "WATCHDOG=1"] {
+        let mut text = [0; 64];
+        let length = notify.recv(&mut text).unwrap();
+        assert_eq!(String::from_utf8_lossy(&text[..length]).trim(), expected);
+    }
+    let limits = fs::read_to_string(format!("/proc/{}/limits", node.0.id())).unwrap();
+    let core = limits
+        .lines()
+        .find(|line| line.starts_with("Max core file size"));
+    let core: Vec<_> = core.unwrap().split_whitespace().skip(4).take(2).collect();
+    assert_eq!(core, ["0", "0"]);
+}
+
+#[test]
+fn too_few_files_are_told_at_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut few = Command::new("sh");
+    few.args(["-c", "ulimit -n 300 && exec \"$0\" \"$@\""]);
+    few.arg(idle(folder.path()).get_program());
+    few.args(idle(folder.path()).get_args());
+    let mut node = few
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let says = BufReader::new(node.stderr.take().unwrap());
+    let _node = Ended(node);
+    let first = says.lines().next().unwrap().unwrap();
+    assert!(
+        first.contains("only 300 files") && first.contains("LimitNOFILE"),
+        "{first}"
+    );
+}
+
 #[test]
 fn check_names_file_line_and_key() {
     let folder = tempfile::tempdir().unwrap();
@@ -75,7 +169,7 @@ fn check_names_file_line_and_key() {
     .unwrap();
     let output = run(&["check", file.to_str().unwrap()]);
     let says = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(78));
     let place = format!(
         "{}: line 3, column 1: unknown field `lissen`",
         file.display()

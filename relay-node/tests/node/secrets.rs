@@ -29,7 +29,7 @@ impl io::Write for Written {
 }
 
 async fn get(rig: &Rig, path: &str) -> String {
-    let mut stream = TcpStream::connect(rig.node.admin()).await.unwrap();
+    let mut stream = TcpStream::connect(rig.node.admin()[0]).await.unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();

@@ -134,7 +134,9 @@ impl Rig {
 
     pub(crate) async fn start(tls: Tls, config: &Config) -> Self {
         crypto::install();
-        let node = Node::start(SetUp::new(config).unwrap()).await.unwrap();
+        let node = Node::start(SetUp::new(config).unwrap(), Vec::new())
+            .await
+            .unwrap();
         // The first input of a file.
         let mut id = [0; 16];
         id[3] = 1;
