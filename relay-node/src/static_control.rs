@@ -148,7 +148,7 @@ impl Input {
         }
         let mut outputs = Vec::with_capacity(written.output.len());
         for (index, output) in written.output.into_iter().enumerate() {
-            OutputUrl::parse(&output.url).map_err(|why| Invalid::Url {
+            OutputUrl::parse(output.url.expose()).map_err(|why| Invalid::Url {
                 input: number,
                 output: index + 1,
                 why,
@@ -235,7 +235,7 @@ impl From<WrittenSettings> for InputSettings {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenOutput {
-    url: String,
+    url: Secret,
     stream_key: Secret,
     #[serde(default = "enabled")]
     enabled: bool,

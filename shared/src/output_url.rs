@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Range;
 
 use url::{Host, ParseError, Url};
+use zeroize::Zeroizing;
 
 use crate::limits::MAX_OUTPUT_URL_BYTES;
 use crate::secret::{REDACTED, Secret};
@@ -15,14 +16,14 @@ use crate::secret::{REDACTED, Secret};
 /// control plane accepts exactly what a node can use.
 #[derive(Clone, PartialEq, Eq)]
 pub struct OutputUrl {
-    text: String,
+    text: Zeroizing<String>,
     /// The text without user name and password.
-    bare: String,
+    bare: Zeroizing<String>,
     tls: bool,
     user: Option<User>,
     host: String,
     port: u16,
-    app: String,
+    app: Zeroizing<String>,
 }
 
 /// Who publishes, for servers that ask. Prints as `<redacted>`.
@@ -102,13 +103,13 @@ impl OutputUrl {
             None => text.to_owned(),
         };
         Ok(Self {
-            text: text.to_owned(),
-            bare,
+            text: Zeroizing::new(text.to_owned()),
+            bare: Zeroizing::new(bare),
             tls,
             user,
             host,
             port,
-            app: app.to_owned(),
+            app: Zeroizing::new(app.to_owned()),
         })
     }
 
@@ -443,6 +444,41 @@ mod tests {
             OutputUrl::parse(&format!("{longest}a")),
             Err(InvalidOutputUrl::TooLong)
         );
+    }
+
+    /// Reads where the texts have been, as whoever reads the process's memory can.
+    #[test]
+    fn a_url_that_is_dropped_leaves_nothing_behind() {
+        let path = "wiped-by-drop/".repeat(64);
+        let url = OutputUrl::parse(&format!("rtmp://me:wiped-by-drop@example.com/{path}")).unwrap();
+        let target = crate::link::Target::Rtmp {
+            url: Secret::new(url.as_str()),
+            stream_key: Secret::new(path.as_str()),
+        };
+        let crate::link::Target::Rtmp {
+            url: sent,
+            stream_key,
+        } = &target
+        else {
+            panic!("no URL");
+        };
+        let texts = [
+            url.as_str(),
+            url.tc_url(),
+            url.app(),
+            sent.expose(),
+            stream_key.expose(),
+        ];
+        let places = texts.map(|text| (text.as_ptr() as u64, text.len()));
+        let read = |(at, length): (u64, usize)| {
+            let mut bytes = vec![0; length];
+            let memory = std::fs::File::open("/proc/self/mem").unwrap();
+            std::os::unix::fs::FileExt::read_exact_at(&memory, &mut bytes, at).unwrap();
+            String::from_utf8_lossy(&bytes).contains("wiped-by-drop")
+        };
+        assert_eq!(places.map(read), [true; 5]);
+        drop((url, target));
+        assert_eq!(places.map(read), [false; 5]);
     }
 
     #[test]

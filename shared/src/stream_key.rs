@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use zeroize::Zeroizing;
+
 use crate::id::InputUid;
 use crate::secret::{REDACTED, Secret};
 
@@ -10,14 +12,17 @@ use crate::secret::{REDACTED, Secret};
 /// receives one knows the input without a look-up table.
 #[derive(Clone, PartialEq, Eq)]
 pub struct StreamKey {
-    secret: [u8; 16],
+    secret: Zeroizing<[u8; 16]>,
     input: InputUid,
 }
 
 impl StreamKey {
     /// A new key for `input` from 16 bytes of randomness.
     pub fn from_random(input: InputUid, secret: [u8; 16]) -> Self {
-        Self { secret, input }
+        Self {
+            secret: Zeroizing::new(secret),
+            input,
+        }
     }
 
     /// The live input that the key belongs to, if it is genuine.
@@ -28,7 +33,7 @@ impl StreamKey {
     /// The key as an encoder types it.
     pub fn expose(&self) -> Secret {
         let mut text = String::with_capacity(65);
-        for byte in self.secret {
+        for byte in self.secret.iter() {
             text.push(hex_digit(byte >> 4));
             text.push(hex_digit(byte & 0xf));
         }
@@ -46,7 +51,7 @@ impl FromStr for StreamKey {
         let (secret, input) = text.trim().split_once('k').ok_or(MalformedStreamKey)?;
         let input = input.parse().map_err(|_| MalformedStreamKey)?;
         let digits = secret.as_bytes();
-        let mut bytes = [0; 16];
+        let mut bytes = Zeroizing::new([0; 16]);
         if digits.len() != 2 * bytes.len() {
             return Err(MalformedStreamKey);
         }
@@ -125,6 +130,12 @@ mod tests {
                 "{wrong}"
             );
         }
+    }
+
+    #[test]
+    fn a_key_is_wiped_when_it_is_dropped() {
+        fn is_wiped<T: zeroize::ZeroizeOnDrop>(_: &T) {}
+        is_wiped(&TEXT.parse::<StreamKey>().unwrap().secret);
     }
 
     #[test]

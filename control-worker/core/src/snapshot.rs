@@ -2,6 +2,7 @@
 
 use shared::id::InputUid;
 use shared::link::{Owner, Snapshot, Target, WantedOutput, Wish};
+use shared::secret::Secret;
 use shared::time::Timestamp;
 
 use crate::keys::{Keyring, Place, Unsealable};
@@ -48,7 +49,7 @@ fn wish(wanted: &Wanted, keyring: &Keyring) -> Result<Wish, Unsealable> {
             enabled: row.enabled,
             retry: row.retry,
             target: Target::Rtmp {
-                url: sealed_url::open(&row.url, &url_place, keyring)?,
+                url: Secret::new(sealed_url::open(&row.url, &url_place, keyring)?),
                 stream_key: keyring.open(&place, &row.key_sealed)?,
             },
         })

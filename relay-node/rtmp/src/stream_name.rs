@@ -1,14 +1,16 @@
 use std::fmt;
 
+use zeroize::Zeroizing;
+
 /// The name a stream is published under: in practice its key, so a secret. Prints as
-/// `<redacted>`.
+/// `<redacted>`, and is wiped when dropped.
 #[derive(Clone)]
-pub struct StreamName(String);
+pub struct StreamName(Zeroizing<String>);
 
 impl StreamName {
     /// Takes `name` into custody, byte for byte.
     pub fn new(name: impl Into<String>) -> Self {
-        Self(name.into())
+        Self(Zeroizing::new(name.into()))
     }
 
     /// The name itself. Each call is a place to look at in review.

@@ -21,7 +21,7 @@ impl Destination {
     pub fn new(target: &Target) -> Result<Self, NotServed> {
         match target {
             Target::Rtmp { url, stream_key } => Ok(Self {
-                url: OutputUrl::parse(url)?,
+                url: OutputUrl::parse(url.expose())?,
                 stream_key: stream_key.clone(),
             }),
             Target::Unknown => Err(NotServed::Kind),
@@ -63,7 +63,7 @@ mod tests {
 
     fn destination(url: &str) -> Destination {
         Destination::new(&Target::Rtmp {
-            url: url.into(),
+            url: Secret::new(url),
             stream_key: Secret::new("hunter2"),
         })
         .unwrap()
@@ -94,7 +94,7 @@ mod tests {
     fn what_is_not_served_says_why() {
         assert_eq!(Destination::new(&Target::Unknown), Err(NotServed::Kind));
         let target = Target::Rtmp {
-            url: "srt://example.com".into(),
+            url: Secret::new("srt://example.com"),
             stream_key: Secret::new(""),
         };
         assert_eq!(

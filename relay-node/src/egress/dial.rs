@@ -283,7 +283,7 @@ mod tests {
             async move { Ok(vec![SocketAddr::from((address, port))]) }.boxed()
         });
         let target = Target::Rtmp {
-            url: format!("rtmp://destination.example:{port}/live"),
+            url: Secret::new(format!("rtmp://destination.example:{port}/live")),
             stream_key: Secret::new("hunter2"),
         };
         let encoder = Encoder::new(Protocol::Rtmp, None);

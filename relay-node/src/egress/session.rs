@@ -524,7 +524,7 @@ mod tests {
     async fn a_destination_that_takes_no_farewell_is_left_in_time() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let target = Target::Rtmp {
-            url: format!("rtmp://{}/live", listener.local_addr().unwrap()),
+            url: Secret::new(format!("rtmp://{}/live", listener.local_addr().unwrap())),
             stream_key: Secret::new("hunter2"),
         };
         let policy = AddressPolicy::allowing(Network::LOOPBACK);

@@ -216,7 +216,7 @@ impl Changes {
             }
             _ => {
                 let nowhere = || Target::Rtmp {
-                    url: "rtmp://127.0.2.1:1/live".to_owned(),
+                    url: Secret::new("rtmp://127.0.2.1:1/live"),
                     stream_key: Secret::new("nobody"),
                 };
                 let other = output.away.take().unwrap_or_else(nowhere);
@@ -224,7 +224,7 @@ impl Changes {
                 let Target::Rtmp { url, .. } = &before else {
                     unreachable!();
                 };
-                output.away = (!url.starts_with("rtmp://127.0.2.1")).then_some(before);
+                output.away = (!url.expose().starts_with("rtmp://127.0.2.1")).then_some(before);
             }
         }
     }

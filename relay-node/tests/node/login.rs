@@ -75,7 +75,7 @@ fn to(url: &str) -> Wish {
         enabled: true,
         retry: 0,
         target: Target::Rtmp {
-            url: url.to_owned(),
+            url: Secret::new(url),
             stream_key: Secret::new("key"),
         },
     }])

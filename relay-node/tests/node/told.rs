@@ -112,7 +112,7 @@ async fn a_codec_that_a_destination_has_not_named_is_warned_of() {
     let mut wanted = vec![named.wanted(), named.wanted()];
     wanted[1].uid = OutputUid::from_random([9; 16]);
     wanted[1].target = Target::Rtmp {
-        url: mute.url("somebody:pa%25ss@"),
+        url: Secret::new(mute.url("somebody:pa%25ss@")),
         stream_key: Secret::new("key"),
     };
     let mut node = Controlled::new().await;

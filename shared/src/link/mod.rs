@@ -249,8 +249,10 @@ pub struct WantedOutput {
 pub enum Target {
     /// A server that speaks RTMP or RTMPS.
     Rtmp {
-        /// The URL as the user typed it, valid by [`OutputUrl`](crate::output_url::OutputUrl).
-        url: String,
+        /// The URL as the user typed it, valid by [`OutputUrl`](crate::output_url::OutputUrl): it may
+        /// name a user and a password.
+        #[serde(serialize_with = "secret::exposed")]
+        url: Secret,
         /// The key, byte for byte.
         #[serde(serialize_with = "secret::exposed")]
         stream_key: Secret,
@@ -366,7 +368,7 @@ mod tests {
                     enabled: true,
                     retry: 0,
                     target: Target::Rtmp {
-                        url: "rtmp://example.com/live".into(),
+                        url: Secret::new("rtmp://example.com/live"),
                         stream_key: Secret::new("hunter2"),
                     },
                 }],

@@ -124,7 +124,7 @@ fn snapshot(n: u8, rev: u64, epoch: u64, owner: Option<Owner>) -> Snapshot {
             enabled: true,
             retry: 0,
             target: Target::Rtmp {
-                url: "rtmp://example.com/live".into(),
+                url: Secret::new("rtmp://example.com/live"),
                 stream_key: Secret::new("hunter2"),
             },
         }]),
@@ -455,7 +455,7 @@ fn an_answer_fits_one_frame() {
                     enabled: true,
                     retry: 0,
                     target: Target::Rtmp {
-                        url: format!("rtmp://h/{}", "\"".repeat(2000)),
+                        url: Secret::new(format!("rtmp://h/{}", "\"".repeat(2000))),
                         stream_key: Secret::new("\"".repeat(1000)),
                     },
                 })

@@ -18,24 +18,25 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use md5::{Digest as _, Md5};
+use zeroize::Zeroizing;
 
 /// The longest parameter of a demand that is understood, in bytes; servers send about twenty. A
 /// demand with a longer one is a refusal like any other.
 const MAX_PARAMETER: usize = 512;
 
-/// A user of a destination. Prints as `<redacted>`.
+/// A user of a destination. Prints as `<redacted>`, and is wiped when dropped.
 #[derive(Clone)]
 pub struct Credentials {
-    user: String,
-    password: String,
+    user: Zeroizing<String>,
+    password: Zeroizing<String>,
 }
 
 impl Credentials {
     /// Takes both into custody, byte for byte.
     pub fn new(user: impl Into<String>, password: impl Into<String>) -> Self {
         Self {
-            user: user.into(),
-            password: password.into(),
+            user: Zeroizing::new(user.into()),
+            password: Zeroizing::new(password.into()),
         }
     }
 
@@ -59,10 +60,10 @@ enum Step {
     #[default]
     Anonymous,
     Named {
-        query: String,
+        query: Zeroizing<String>,
     },
     Proved {
-        query: String,
+        query: Zeroizing<String>,
     },
 }
 
@@ -84,11 +85,11 @@ impl Login {
         let credentials = credentials.ok_or(LoginError::NoCredentials)?;
         match (demand, &self.0) {
             (Demand::Name, Step::Anonymous) => Ok(Self(Step::Named {
-                query: named(credentials),
+                query: Zeroizing::new(named(credentials)),
             })),
             (Demand::Proof(challenge), Step::Anonymous | Step::Named { .. }) => {
                 Ok(Self(Step::Proved {
-                    query: challenge.proof(credentials, random),
+                    query: Zeroizing::new(challenge.proof(credentials, random)),
                 }))
             }
             (Demand::Other, _)
@@ -196,7 +197,7 @@ impl Challenge {
 }
 
 fn named(credentials: &Credentials) -> String {
-    format!("?authmod=adobe&user={}", credentials.user)
+    format!("?authmod=adobe&user={}", *credentials.user)
 }
 
 /// MD5 is what these servers know; it is weak, and another reason to prefer RTMPS.

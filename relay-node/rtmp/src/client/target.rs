@@ -1,11 +1,14 @@
 use std::cmp::Reverse;
 use std::fmt;
 
+use zeroize::Zeroize as _;
+
 use super::{Credentials, Login};
 use crate::capabilities::Capabilities;
 use crate::stream_name::StreamName;
 
-/// Where a stream is published. Prints nothing of it: URLs of platforms hold tokens.
+/// Where a stream is published. Prints nothing of it, and is wiped when dropped: URLs of platforms
+/// hold tokens.
 #[derive(Clone)]
 pub struct PublishTarget {
     /// The application: the path of the server URL, with its query.
@@ -69,6 +72,13 @@ impl PublishTarget {
         );
         secrets.retain(|secret| !secret.is_empty());
         secrets
+    }
+}
+
+impl Drop for PublishTarget {
+    fn drop(&mut self) {
+        self.app.zeroize();
+        self.tc_url.zeroize();
     }
 }
 
@@ -145,6 +155,27 @@ mod tests {
             target.redact("no 0123456789 in event"),
             "no <redacted> in event"
         );
+    }
+
+    /// Reads where a dropped target's texts have been, as whoever reads the process's memory can.
+    #[test]
+    fn a_target_that_is_dropped_leaves_nothing_behind() {
+        let secret = |word: &str| format!("{word}={}", "wiped by drop ".repeat(32));
+        let mut target = target(&secret("app"), &secret("url"), &secret("name"));
+        target.credentials = Some(Credentials::new(secret("user"), secret("password")));
+        let [user, password] = target.credentials.as_ref().unwrap().secrets();
+        let name = target.stream_name.expose();
+        let places = [&target.app, &target.tc_url, name, user, password]
+            .map(|text| (text.as_ptr() as u64, text.len()));
+        let read = |(at, length): (u64, usize)| {
+            let mut bytes = vec![0; length];
+            let memory = std::fs::File::open("/proc/self/mem").unwrap();
+            std::os::unix::fs::FileExt::read_exact_at(&memory, &mut bytes, at).unwrap();
+            String::from_utf8_lossy(&bytes).contains("wiped by drop")
+        };
+        assert_eq!(places.map(read), [true; 5]);
+        drop(target);
+        assert_eq!(places.map(read), [false; 5]);
     }
 
     #[test]

@@ -191,7 +191,7 @@ impl Destination {
             enabled: true,
             retry: 0,
             target: Target::Rtmp {
-                url: self.url.clone(),
+                url: Secret::new(self.url.clone()),
                 stream_key: Secret::new(self.key.clone()),
             },
         }
