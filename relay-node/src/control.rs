@@ -30,6 +30,22 @@ impl Control {
         }
     }
 
+    /// Asks anew about a key that publishes by an earlier answer; what is remembered is none.
+    pub async fn confirm(&self, key: &Secret) -> Result<Accepted, Refused> {
+        match self {
+            Self::Static(handle) => handle.authorise(key),
+            Self::Uplink(handle) => handle.confirm(key).await,
+        }
+    }
+
+    /// Waits until the decider can be asked again, as far as that is seen.
+    pub async fn reached(&self) {
+        match self {
+            Self::Static(_) => {}
+            Self::Uplink(handle) => handle.reached().await,
+        }
+    }
+
     /// Tells that a snapshot took effect, or that nothing of its input is on air here.
     pub fn applied(&self, applied: Applied) {
         match self {
@@ -76,6 +92,9 @@ pub struct Accepted {
     pub snapshot: Snapshot,
     /// The key's number, to be compared with [`Snapshot::oldest_key`].
     pub key: u64,
+    /// Whether it is an earlier answer, since nobody can be asked: it must be
+    /// [confirmed](Control::confirm), and makes nobody an owner.
+    pub cached: bool,
 }
 
 /// Why a key may not publish.

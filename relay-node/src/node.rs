@@ -31,7 +31,7 @@ use crate::listeners::{self, Kind, ListenError, Listener};
 use crate::registry::{MediaRules, Registry};
 use crate::shards::Shards;
 use crate::static_control;
-use crate::uplink::{self, Uplink};
+use crate::uplink::{self, KeyCache, Uplink};
 
 /// How long encoders and outputs have to go when the node stops; with the uplink's second, the
 /// process is done in less than 5 s.
@@ -81,10 +81,18 @@ impl SetUp {
                 // A file never changes its mind: the sender is dropped.
                 (Control::Static(handle), mpsc::channel(1).1, None)
             }
-            Source::ControlPlane { url, token_file } => {
+            Source::ControlPlane {
+                url,
+                token_file,
+                keys_honoured_for,
+            } => {
+                let token = config::token(token_file.as_deref())?;
+                let state = config.state_directory.clone();
+                let state = state.or_else(config::systemd_state_directory);
                 let config = uplink::Config {
                     control: url.clone(),
-                    token: config::token(token_file.as_deref())?,
+                    cache: KeyCache::open(state.as_deref(), *keys_honoured_for, &token),
+                    token,
                     node: config.node.clone(),
                     instance,
                     tls: tls::client_config(None)?,
@@ -236,6 +244,7 @@ impl Node {
             uplink: run_uplink(set_up.uplink, Arc::clone(&registry), serving.clone()),
         };
         tokio::spawn(inspect(Arc::clone(&registry), serving.clone()));
+        tokio::spawn(confirm(Arc::clone(&registry), serving.clone()));
         tokio::spawn(apply(set_up.snapshots, Arc::clone(&registry)));
         for listener in accept_from(admin)? {
             let registry = Arc::clone(&registry);
@@ -336,6 +345,10 @@ async fn inspect(registry: Arc<Registry>, stop: CancellationToken) {
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
         registry.inspect();
     }
+}
+
+async fn confirm(registry: Arc<Registry>, stop: CancellationToken) {
+    stop.run_until_cancelled(registry.confirm_cached()).await;
 }
 
 async fn apply(mut snapshots: mpsc::Receiver<Snapshot>, registry: Arc<Registry>) {

@@ -63,7 +63,11 @@ impl Handle {
                 settings: input.settings,
             },
         };
-        Ok(Accepted { snapshot, key: 0 })
+        Ok(Accepted {
+            snapshot,
+            key: 0,
+            cached: false,
+        })
     }
 
     /// Each input's id and name, for the log: a file has no ids of its own.

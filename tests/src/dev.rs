@@ -210,6 +210,29 @@ impl Dev {
         self.line.state_dir.join("relay-node.toml")
     }
 
+    /// The control plane's port on this machine.
+    pub fn control_port(&self) -> Result<u16> {
+        let port = self.line.api.strip_suffix("/client/v4");
+        let port = port.and_then(|api| api.rsplit_once(':'));
+        let (_, port) = port.context("the API's port")?;
+        Ok(port.parse()?)
+    }
+
+    /// Writes into the relay node's configuration that the control plane is at `port`; its next
+    /// process finds it there.
+    pub fn move_control(&self, port: u16) -> Result<()> {
+        let configuration = fs::read_to_string(self.relay_configuration())?;
+        let changed = configuration.replace(
+            &format!("http://127.0.0.1:{}", self.control_port()?),
+            &format!("http://127.0.0.1:{port}"),
+        );
+        ensure!(
+            changed != configuration,
+            "the control plane's URL is elsewhere"
+        );
+        Ok(fs::write(self.relay_configuration(), changed)?)
+    }
+
     fn finish(
         &mut self,
         started: Vec<Process>,

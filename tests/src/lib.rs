@@ -11,6 +11,7 @@ pub mod authority;
 pub mod destination;
 pub mod dev;
 pub mod encoder;
+pub mod fault_proxy;
 pub mod generator;
 pub mod gstreamer;
 pub mod hooks;

@@ -1,9 +1,8 @@
 //! The node's socket is cut, and new ones are refused, while plain HTTP works.
 
-use std::fs;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use system_tests::dev::left;
 use system_tests::encoder::Source;
 use system_tests::link_proxy::LinkProxy;
@@ -31,23 +30,8 @@ fn link_cut() -> Result<()> {
     let (dev, destination) = (&house.dev, &house.destination);
 
     // The node, started again, finds the proxy where the control plane was.
-    let configuration = fs::read_to_string(dev.relay_configuration())?;
-    let (_, port) = dev
-        .line
-        .api
-        .strip_suffix("/client/v4")
-        .and_then(|api| api.rsplit_once(':'))
-        .context("the API's port")?;
-    let proxy = LinkProxy::start(port.parse()?)?;
-    let changed = configuration.replace(
-        &format!("http://127.0.0.1:{port}"),
-        &format!("http://127.0.0.1:{}", proxy.port()),
-    );
-    ensure!(
-        changed != configuration,
-        "the control plane's URL is elsewhere"
-    );
-    fs::write(dev.relay_configuration(), changed)?;
+    let proxy = LinkProxy::start(dev.control_port()?)?;
+    dev.move_control(proxy.port())?;
     dev.kill("relay", dev.line.pids.relay, LINKED_WITHIN)?;
     wait::until("the node's socket", LINKED_WITHIN, || {
         Ok((proxy.upgrades() > 0).then_some(()))

@@ -4,6 +4,7 @@ mod written;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use std::{env, fs, io};
 
 use broadcast::DEFAULT_BUDGET;
@@ -14,7 +15,7 @@ use url::Url;
 
 pub use written::{
     Addresses, Admin, Control, Gather, Ingest, InvalidGather, Log, LogFormat, LogLevel, Media,
-    Networks, Outputs, Rtmp, Rtmps, Written,
+    Networks, Outputs, Rtmp, Rtmps, State, Written,
 };
 
 use crate::toml_error::TomlError;
@@ -32,6 +33,8 @@ pub struct Config {
     pub max_bitrate: Option<u64>,
     /// Who decides what is relayed.
     pub source: Source,
+    /// What outlives the process is kept here, if it was told.
+    pub state_directory: Option<PathBuf>,
     /// Where health, status and metrics are served.
     pub admin: SocketAddr,
     /// Certificate authorities trusted at destinations beside the public ones.
@@ -100,6 +103,10 @@ impl Config {
             (None, Some(url)) => Source::ControlPlane {
                 url,
                 token_file: written.control.token_file,
+                keys_honoured_for: written
+                    .control
+                    .key_cache_hours
+                    .map_or(DEFAULT_KEYS_HONOURED_FOR, |hours| HOUR * hours),
             },
         };
         let node = match (written.node, &source) {
@@ -117,6 +124,7 @@ impl Config {
                 .max_bitrate_kbps
                 .map(|kbps| 1000 * u64::from(kbps.get())),
             source,
+            state_directory: written.state.directory,
             admin: written.admin.listen.unwrap_or(DEFAULT_ADMIN_LISTEN),
             ca_file: written.outputs.ca_file,
             destinations: destinations(written.outputs.allow, loopback),
@@ -159,9 +167,19 @@ pub enum Source {
         url: Url,
         /// The file that holds the node's token, unless the environment does.
         token_file: Option<PathBuf>,
+        /// How long its answers about keys count while it cannot be asked.
+        keys_honoured_for: Duration,
     },
     /// A file of inputs.
     File(PathBuf),
+}
+
+/// The directory that systemd's `StateDirectory=` has made, if there is one; the first of several.
+pub fn systemd_state_directory() -> Option<PathBuf> {
+    let directories = env::var_os("STATE_DIRECTORY")?;
+    env::split_paths(&directories)
+        .next()
+        .filter(|path| path.is_absolute())
 }
 
 /// The node's token for the control plane, from [`TOKEN_VARIABLE`] or else from `token_file`.
@@ -261,6 +279,12 @@ fn read(path: &Path) -> Result<Written, ConfigError> {
     })?;
     Ok(written.relative_to(path.parent().unwrap_or_else(|| Path::new(""))))
 }
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Over a night and the day after it: by then somebody has seen to it. As long, a key that was
+/// revoked in the outage may publish.
+const DEFAULT_KEYS_HONOURED_FOR: Duration = Duration::from_secs(24 * 3600);
 
 const MIB: usize = 1024 * 1024;
 

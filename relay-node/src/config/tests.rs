@@ -21,6 +21,9 @@ max_bitrate_kbps = 20000
 [control]
 url = "http://127.0.0.1:8780"
 token_file = "token"
+key_cache_hours = 48
+[state]
+directory = "state"
 [admin]
 listen = "127.0.0.1:8782"
 [outputs]
@@ -35,7 +38,7 @@ level = "debug"
 format = "json"
 "#;
 
-const EVERY_FLAG: [&str; 16] = [
+const EVERY_FLAG: [&str; 18] = [
     "--node=ams-1",
     "--rtmps-listen=127.0.0.2:1,127.0.0.2:2",
     "--rtmps-certificate=c",
@@ -44,6 +47,8 @@ const EVERY_FLAG: [&str; 16] = [
     "--ingest-max-bitrate-kbps=1",
     "--control-url=https://control.example/",
     "--control-token-file=t",
+    "--control-key-cache-hours=0",
+    "--state-directory=s",
     "--admin-listen=127.0.0.2:4",
     "--outputs-ca-file=a",
     "--outputs-allow=192.168.0.0/16,fd01::/16",
@@ -110,6 +115,10 @@ fn paths_are_relative_to_the_file() {
     assert_eq!(
         written.control.token_file.unwrap(),
         Path::new("/etc/relay/token")
+    );
+    assert_eq!(
+        written.state.directory.unwrap(),
+        Path::new("/etc/relay/state")
     );
     assert_eq!(
         written.outputs.ca_file.unwrap(),
@@ -255,11 +264,13 @@ fn the_shipped_example_is_right() {
         rtmp,
         ingest,
         control,
+        state,
         admin,
         outputs,
         media,
         log,
     } = written;
+    assert!(control.key_cache_hours.is_some() && state.directory.is_some());
     assert!(node.is_some() && rtmps.listen.is_some() && rtmp.listen.is_some());
     assert!(rtmps.certificate.is_some() && rtmps.private_key.is_some());
     assert!(ingest.max_bitrate_kbps.is_some());

@@ -39,6 +39,9 @@ pub struct Written {
     pub control: Control,
     #[command(flatten)]
     #[expect(missing_docs, reason = "as above")]
+    pub state: State,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "as above")]
     pub admin: Admin,
     #[command(flatten)]
     #[expect(missing_docs, reason = "as above")]
@@ -74,6 +77,13 @@ impl Written {
             control: Control {
                 url: self.control.url.or(below.control.url),
                 token_file: self.control.token_file.or(below.control.token_file),
+                key_cache_hours: self
+                    .control
+                    .key_cache_hours
+                    .or(below.control.key_cache_hours),
+            },
+            state: State {
+                directory: self.state.directory.or(below.state.directory),
             },
             admin: Admin {
                 listen: self.admin.listen.or(below.admin.listen),
@@ -101,6 +111,7 @@ impl Written {
             &mut self.rtmps.certificate,
             &mut self.rtmps.private_key,
             &mut self.control.token_file,
+            &mut self.state.directory,
             &mut self.outputs.ca_file,
         ]
         .into_iter()
@@ -174,6 +185,27 @@ pub struct Control {
         value_name = "FILE"
     )]
     pub token_file: Option<PathBuf>,
+    /// For how many hours a stream key is honoured that the control plane has taken, while it
+    /// cannot be asked; 0 for never
+    #[arg(
+        id = "control-key-cache-hours",
+        long = "control-key-cache-hours",
+        value_name = "HOURS"
+    )]
+    pub key_cache_hours: Option<u32>,
+}
+
+/// `[state]`: what outlives the process.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct State {
+    /// The directory for what must outlive a restart (systemd's StateDirectory= names it too)
+    #[arg(
+        id = "state-directory",
+        long = "state-directory",
+        value_name = "DIRECTORY"
+    )]
+    pub directory: Option<PathBuf>,
 }
 
 /// `[admin]`: health, status and metrics over HTTP, for the operator.

@@ -16,12 +16,14 @@ use crate::clock;
 use crate::egress::Figures;
 
 impl Registry {
-    /// How every broadcast on air is doing, in the order of the inputs.
+    /// How every broadcast on air is doing that the control plane knows of, in the order of the
+    /// inputs.
     pub fn figures(&self) -> Vec<InputFigures> {
         let now = clock::now();
         let broadcasts = self.lock();
         let on_air = broadcasts.on_air.iter();
         on_air
+            .filter(|(_, on_air)| !on_air.is_unconfirmed())
             .map(|(input, on_air)| of(*input, on_air, now))
             .collect()
     }

@@ -1,5 +1,6 @@
 //! The broadcasts on air at this node.
 
+mod confirming;
 mod figures;
 mod on_air;
 mod publisher;
@@ -11,10 +12,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use broadcast::{Budget, Revision, Verdict};
+use broadcast::{Budget, Revision, RevisionGuard, Verdict};
 use rtmp::server::Refusal;
 use shared::id::{InputUid, Instance, NodeName, OutputUid};
 use shared::link::{Applied, InputSettings, Owner, PublishRefusal, Snapshot, WantedOutput, Wish};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -40,6 +42,8 @@ pub struct Registry {
     broadcasts: Mutex<Broadcasts>,
     /// What is still to be done for broadcasts that have ended.
     endings: TaskTracker,
+    /// A broadcast has begun by an earlier answer of the control plane.
+    unconfirmed: Notify,
 }
 
 /// How the media of every broadcast is treated.
@@ -87,6 +91,7 @@ impl Registry {
             media,
             broadcasts: Mutex::default(),
             endings: TaskTracker::new(),
+            unconfirmed: Notify::new(),
         }
     }
 
@@ -101,6 +106,16 @@ impl Registry {
             self.control.applied(nothing_on_air(&snapshot));
             return;
         };
+        if on_air.is_unconfirmed() {
+            // Whose it is will be asked; what nobody may publish need not wait for that.
+            if let Err(refusal) = wish_for(&snapshot, on_air.key)
+                && snapshot.rev >= on_air.guard.applied().rev
+            {
+                self.end(&mut broadcasts, input, Ending::Cut(refusal));
+                self.control.applied(nothing_on_air(&snapshot));
+            }
+            return;
+        }
         match on_air
             .guard
             .admit(revision(&snapshot), self.owns(&snapshot))
@@ -213,15 +228,7 @@ impl Registry {
         {
             return Err(Refusal::Replaced);
         }
-        match &snapshot.wish {
-            Wish::Deleted => Err(Refusal::Deleted),
-            Wish::Disabled => Err(Refusal::Disabled),
-            Wish::Relay { .. } | Wish::Unknown if key < snapshot.oldest_key => {
-                Err(Refusal::KeyReplaced)
-            }
-            Wish::Relay { outputs, settings } => Ok(Some(Relay { outputs, settings })),
-            Wish::Unknown => Ok(None),
-        }
+        wish_for(snapshot, key)
     }
 
     fn owns(&self, snapshot: &Snapshot) -> bool {
@@ -262,6 +269,23 @@ impl Registry {
 }
 
 impl Broadcasts {
+    /// A snapshot of an answer, or what overtook it while the key was being checked.
+    fn newest(
+        &self,
+        answered: Snapshot,
+        owns: impl Fn(&Snapshot) -> bool,
+    ) -> Result<Snapshot, Refusal> {
+        let Some(early) = self.early.get(&answered.input) else {
+            return Ok(answered);
+        };
+        let guard = &mut RevisionGuard::new(revision(&answered));
+        match guard.admit(revision(early), owns(early)) {
+            Verdict::Apply => Ok(early.clone()),
+            Verdict::Fenced => Err(Refusal::Replaced),
+            Verdict::Acknowledge | Verdict::Overtaken => Ok(answered),
+        }
+    }
+
     fn note_early(&mut self, snapshot: &Snapshot) {
         let newer = self
             .early
@@ -299,6 +323,19 @@ impl Drop for Asking<'_> {
     }
 }
 
+/// What a snapshot wants of a publisher with that `key`, whoever owns the broadcast.
+fn wish_for(snapshot: &Snapshot, key: u64) -> Result<Option<Relay<'_>>, Refusal> {
+    match &snapshot.wish {
+        Wish::Deleted => Err(Refusal::Deleted),
+        Wish::Disabled => Err(Refusal::Disabled),
+        Wish::Relay { .. } | Wish::Unknown if key < snapshot.oldest_key => {
+            Err(Refusal::KeyReplaced)
+        }
+        Wish::Relay { outputs, settings } => Ok(Some(Relay { outputs, settings })),
+        Wish::Unknown => Ok(None),
+    }
+}
+
 /// The acknowledgement of a snapshot whose input is not on air here, now or any more.
 fn nothing_on_air(snapshot: &Snapshot) -> Applied {
     Applied {
@@ -322,7 +359,7 @@ fn refusal(refused: Refused) -> Refusal {
         Refused::Denied(PublishRefusal::UnknownKey | PublishRefusal::Unknown) => {
             Refusal::UnknownKey
         }
-        Refused::Unavailable => Refusal::TryAgain,
+        Refused::Unavailable => Refusal::ControlUnreachable,
     }
 }
 

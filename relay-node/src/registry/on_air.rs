@@ -11,6 +11,7 @@ use shared::limits::MAX_RECONNECT_WINDOW_SECONDS;
 use shared::link::{
     Applied, Departure, InputSettings, OnFormatChange, OnStop, Takeover, WantedOutput,
 };
+use shared::secret::Secret;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -29,6 +30,9 @@ pub(super) struct OnAir {
     pub(super) seat: Seat,
     /// The number of the last publisher's key.
     pub(super) key: u64,
+    /// The last publisher's key, while the broadcast is on air by an earlier answer of the control
+    /// plane: nobody has made this node its owner yet.
+    pub(super) unconfirmed: Option<Secret>,
     /// Why the last publisher that left did so.
     pub(super) departed: Departure,
     pub(super) guard: RevisionGuard,
@@ -97,6 +101,7 @@ impl OnAir {
             teller,
             seat,
             key,
+            unconfirmed: None,
             departed: Departure::Unknown,
             guard,
             unknown_wish: false,
@@ -176,6 +181,11 @@ impl OnAir {
                 self.teller.idle(*id, *idle);
             }
         }
+    }
+
+    /// Whether the control plane has not been asked about it yet.
+    pub(super) fn is_unconfirmed(&self) -> bool {
+        self.unconfirmed.is_some()
     }
 
     /// What it tells of itself goes this way.

@@ -97,7 +97,8 @@ pub fn departure(why: Refusal) -> Departure {
     match why {
         Refusal::Deleted => Departure::Deleted,
         Refusal::Disabled => Departure::Disabled,
-        Refusal::KeyReplaced => Departure::KeyRotated,
+        // A key that was good before: replaced, or its input is gone.
+        Refusal::KeyReplaced | Refusal::UnknownKey => Departure::KeyRotated,
         Refusal::Replaced => Departure::Replaced,
         Refusal::ShuttingDown => Departure::ShuttingDown,
         _ => Departure::Misbehaved,

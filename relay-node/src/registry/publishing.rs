@@ -15,8 +15,16 @@ use super::on_air::{Ending, OnAir, rules};
 use super::teller::Teller;
 use super::{Asking, Broadcasts, Publisher, Registry, Relay, publisher, refusal, revision};
 use crate::clock;
-use crate::control::Accepted;
 use crate::feed::{Encoder, Feed};
+
+/// What an encoder may publish, and why.
+struct KeyClaim {
+    snapshot: Snapshot,
+    /// The number of its key.
+    key: u64,
+    /// The key itself, if nobody could be asked about it.
+    unconfirmed: Option<Secret>,
+}
 
 /// For rounding.
 const HALF_A_SECOND: Duration = Duration::from_millis(500);
@@ -30,20 +38,22 @@ impl Registry {
         encoder: Encoder,
     ) -> Result<Publisher, Refusal> {
         let asking = Asking::begin(self);
-        let Accepted { mut snapshot, key } = match self.control.authorise(&key).await {
-            Ok(accepted) => accepted,
-            Err(refused) => return Err(refusal(refused)),
-        };
+        let accepted = self.control.authorise(&key).await.map_err(refusal)?;
         let mut broadcasts = self.lock();
-        if let Some(early) = broadcasts.early.get(&snapshot.input) {
-            let guard = &mut RevisionGuard::new(revision(&snapshot));
-            match guard.admit(revision(early), self.owns(early)) {
-                Verdict::Apply => snapshot = early.clone(),
-                Verdict::Fenced => return Err(Refusal::Replaced),
-                Verdict::Acknowledge | Verdict::Overtaken => {}
-            }
-        }
-        let publisher = self.seat(&mut broadcasts, &snapshot, key, encoder);
+        let claim = match accepted.cached {
+            // What came meanwhile was remembered before this was looked up.
+            true => KeyClaim {
+                snapshot: accepted.snapshot,
+                key: accepted.key,
+                unconfirmed: Some(key),
+            },
+            false => KeyClaim {
+                snapshot: broadcasts.newest(accepted.snapshot, |early| self.owns(early))?,
+                key: accepted.key,
+                unconfirmed: None,
+            },
+        };
+        let publisher = self.seat(&mut broadcasts, claim, encoder);
         drop(broadcasts);
         drop(asking);
         publisher
@@ -52,18 +62,18 @@ impl Registry {
     fn seat(
         self: &Arc<Self>,
         broadcasts: &mut Broadcasts,
-        snapshot: &Snapshot,
-        key: u64,
+        claim: KeyClaim,
         encoder: Encoder,
     ) -> Result<Publisher, Refusal> {
-        let wanted = self.verdict_on(snapshot, key)?.ok_or(Refusal::TryAgain)?;
-        let input = snapshot.input;
+        let wanted = self.verdict_on(&claim.snapshot, claim.key)?;
+        let wanted = wanted.ok_or(Refusal::TryAgain)?;
+        let input = claim.snapshot.input;
         broadcasts.sessions += 1;
         let session = broadcasts.sessions;
         let (cut, cut_by) = oneshot::channel();
         let feed = match broadcasts.on_air.contains_key(&input) {
-            true => self.join(broadcasts, snapshot, wanted, (session, key), encoder, cut)?,
-            false => self.begin(broadcasts, snapshot, wanted, (session, key), encoder, cut),
+            true => self.join(broadcasts, &claim, wanted, session, encoder, cut)?,
+            false => self.begin(broadcasts, &claim, wanted, session, encoder, cut),
         };
         let registry = Arc::clone(self);
         Ok(Publisher::new(feed, session, cut_by, move |why| {
@@ -74,15 +84,18 @@ impl Registry {
     fn begin(
         self: &Arc<Self>,
         broadcasts: &mut Broadcasts,
-        snapshot: &Snapshot,
+        claimed: &KeyClaim,
         Relay { outputs, settings }: Relay<'_>,
-        (session, key): (u64, u64),
+        session: u64,
         encoder: Encoder,
         cut: oneshot::Sender<Refusal>,
     ) -> Arc<Feed> {
+        let snapshot = &claimed.snapshot;
         let input = snapshot.input;
         broadcasts.totals.broadcasts += 1;
-        let teller = Teller::new(Arc::clone(&self.control), input, snapshot.epoch);
+        // Under which epoch it is, an earlier answer cannot say.
+        let epoch = claimed.unconfirmed.is_none().then_some(snapshot.epoch);
+        let teller = Teller::new(Arc::clone(&self.control), input, epoch);
         teller.connected(&encoder, false);
         let first = Claim {
             session,
@@ -98,7 +111,16 @@ impl Registry {
         ));
         let guard = RevisionGuard::new(revision(snapshot));
         let seat = Seat::new(rules(settings), first);
-        let mut on_air = OnAir::new(input, teller, seat, key, guard, Arc::clone(&feed), cut);
+        let mut on_air = OnAir::new(
+            input,
+            teller,
+            seat,
+            claimed.key,
+            guard,
+            Arc::clone(&feed),
+            cut,
+        );
+        on_air.unconfirmed = claimed.unconfirmed.clone();
         on_air.treat(settings);
         on_air.reconcile(
             outputs,
@@ -115,8 +137,14 @@ impl Registry {
             outputs = on_air.outputs.len(),
             "broadcast begins",
         );
-        self.revs.set(input, snapshot.rev);
-        self.control.applied(on_air.acknowledgement());
+        match on_air.is_unconfirmed() {
+            // To the control plane it is not here before that has made this node its owner.
+            true => self.unconfirmed.notify_one(),
+            false => {
+                self.revs.set(input, snapshot.rev);
+                self.control.applied(on_air.acknowledgement());
+            }
+        }
         broadcasts.on_air.insert(input, on_air);
         feed
     }
@@ -126,22 +154,32 @@ impl Registry {
     fn join(
         self: &Arc<Self>,
         broadcasts: &mut Broadcasts,
-        snapshot: &Snapshot,
+        claimed: &KeyClaim,
         wanted: Relay<'_>,
-        (session, key): (u64, u64),
+        session: u64,
         encoder: Encoder,
         cut: oneshot::Sender<Refusal>,
     ) -> Result<Arc<Feed>, Refusal> {
+        let snapshot = &claimed.snapshot;
         let input = snapshot.input;
         let Some(on_air) = broadcasts.on_air.get_mut(&input) else {
             return Err(Refusal::TryAgain);
         };
         let offered = revision(snapshot);
-        if on_air.guard.applied().epoch > offered.epoch {
-            return Err(Refusal::Replaced);
-        }
-        if on_air.guard.admit(offered, true) == Verdict::Apply {
-            self.obey(broadcasts, snapshot, Some(wanted));
+        if claimed.unconfirmed.is_some() {
+            // What is on air is at least as new as what was remembered.
+            if on_air.is_unconfirmed() {
+                on_air.unconfirmed.clone_from(&claimed.unconfirmed);
+            }
+        } else if on_air.is_unconfirmed() {
+            self.confirmed(broadcasts, snapshot, Some(wanted));
+        } else {
+            if on_air.guard.applied().epoch > offered.epoch {
+                return Err(Refusal::Replaced);
+            }
+            if on_air.guard.admit(offered, true) == Verdict::Apply {
+                self.obey(broadcasts, snapshot, Some(wanted));
+            }
         }
         let Some(on_air) = broadcasts.on_air.get_mut(&input) else {
             return Err(Refusal::TryAgain);
@@ -173,7 +211,7 @@ impl Registry {
         on_air.cut(Refusal::Replaced);
         on_air.teller().connected(&encoder, returned);
         on_air.feed.begin_session(session, encoder);
-        (on_air.key, on_air.cut) = (key, Some(cut));
+        (on_air.key, on_air.cut) = (claimed.key, Some(cut));
         Ok(Arc::clone(&on_air.feed))
     }
 

@@ -21,6 +21,9 @@ pub struct BroadcastStatus {
     pub epoch: u64,
     /// The snapshot applied.
     pub rev: u64,
+    /// Whether the control plane knows of it: it may have begun by an earlier answer, while that
+    /// could not be asked.
+    pub confirmed: bool,
     /// For how long it has been on air.
     pub since_ms: u64,
     /// Bytes of payload received.
@@ -124,6 +127,7 @@ pub(super) fn of(input: InputUid, on_air: &OnAir) -> BroadcastStatus {
         input,
         epoch: applied.epoch,
         rev: applied.rev,
+        confirmed: !on_air.is_unconfirmed(),
         since_ms: since(on_air.since),
         away_ms: on_air.seat.empty_since().map(since),
         bytes: facts.bytes,

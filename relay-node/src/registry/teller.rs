@@ -1,7 +1,6 @@
 //! What a broadcast tells the control plane of itself, as it happens.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use broadcast::{Reason, State};
 use shared::id::{InputUid, OutputUid};
@@ -13,28 +12,48 @@ use crate::clock::Moment;
 use crate::control::Control;
 use crate::egress::Figures;
 use crate::feed::Encoder;
+use crate::uplink::events::Events;
 
-/// Tells what happens to the broadcast of `input` under `epoch`.
+/// Tells what happens to the broadcast of `input` under its epoch.
 #[derive(Clone)]
 pub(super) struct Teller {
     control: Arc<Control>,
     input: InputUid,
     /// All that tell of one broadcast share it.
-    epoch: Arc<AtomicU64>,
+    standing: Arc<Mutex<Standing>>,
+}
+
+enum Standing {
+    /// Told under this epoch.
+    Known(u64),
+    /// Told once there is an epoch. If the broadcast ends before, nobody hears of it: to the
+    /// control plane it has never been.
+    Held(Events),
 }
 
 impl Teller {
-    pub(super) fn new(control: Arc<Control>, input: InputUid, epoch: u64) -> Self {
+    /// One that tells under `epoch`, or keeps to itself what happens until it knows that.
+    pub(super) fn new(control: Arc<Control>, input: InputUid, epoch: Option<u64>) -> Self {
+        let standing = match epoch {
+            Some(epoch) => Standing::Known(epoch),
+            None => Standing::Held(Events::bounded(MAX_HELD_EVENTS)),
+        };
         Self {
             control,
             input,
-            epoch: Arc::new(AtomicU64::new(epoch)),
+            standing: Arc::new(Mutex::new(standing)),
         }
     }
 
     /// Tells under another epoch from here on: a publisher has come to a broadcast that is on air.
+    /// What was kept until now is told first, in its order.
     pub(super) fn under(&self, epoch: u64) {
-        self.epoch.store(epoch, Ordering::Relaxed);
+        let mut standing = self.standing();
+        if let Standing::Held(held) = std::mem::replace(&mut *standing, Standing::Known(epoch)) {
+            for event in held.into_all() {
+                self.control.tell(self.input, epoch, event.at, event.what);
+            }
+        }
     }
 
     /// An encoder feeds the broadcast.
@@ -91,10 +110,21 @@ impl Teller {
     }
 
     fn tell_at(&self, moment: Moment, what: What) {
-        let epoch = self.epoch.load(Ordering::Relaxed);
-        self.control.tell(self.input, epoch, moment.time(), what);
+        // Held to the end, so that nothing overtakes what is told on release.
+        match &mut *self.standing() {
+            Standing::Known(epoch) => self.control.tell(self.input, *epoch, moment.time(), what),
+            Standing::Held(held) => held.push(self.input, 0, moment.time(), what),
+        }
+    }
+
+    fn standing(&self) -> MutexGuard<'_, Standing> {
+        // Either state is whole, and stays so.
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// Events of one broadcast that wait for its epoch: with fifty outputs, ten of each.
+const MAX_HELD_EVENTS: usize = 512;
 
 fn change(output: OutputUid, figures: &Figures, moment: Moment) -> OutputChange {
     let state = match figures.state {

@@ -6,13 +6,13 @@ use std::time::Duration;
 /// of the control plane all nodes lose their sockets in the same instant, and must not come back
 /// in the same instant.
 #[derive(Debug, Default)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     failures: u32,
 }
 
 impl Backoff {
     /// How long to wait after one more failure.
-    pub(super) fn next(&mut self, random: u64) -> Duration {
+    pub(crate) fn next(&mut self, random: u64) -> Duration {
         self.failures = self.failures.saturating_add(1);
         let ceiling = FIRST
             .saturating_mul(2_u32.saturating_pow(self.failures))
@@ -21,7 +21,7 @@ impl Backoff {
     }
 
     /// Forgets all failures.
-    pub(super) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.failures = 0;
     }
 }

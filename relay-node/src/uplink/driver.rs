@@ -14,13 +14,14 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
+use super::cache::KeyCache;
 use super::endpoint::Endpoint;
 use super::failure::Failure;
 use super::figures::{Gather, Turns, in_frames};
 use super::http::Http;
 use super::link::Action;
 use super::socket::Socket;
-use crate::control::Revs;
+use crate::control::{LinkState, Revs};
 
 /// Owns the socket and the polls, and the time between them.
 pub(super) struct Driver {
@@ -31,6 +32,7 @@ pub(super) struct Driver {
     pub(super) http: Http,
     pub(super) endpoint: Endpoint,
     pub(super) tls: Arc<ClientConfig>,
+    pub(super) cache: Arc<KeyCache>,
 }
 
 impl Driver {
@@ -49,7 +51,12 @@ impl Driver {
 
     /// Returns when nobody takes snapshots any more.
     async fn serve(&self, io: &mut Io, figures: &Gather<'_>) {
+        let mut state = LinkState::Down;
         while self.act(io, figures).await.is_ok() {
+            let before = std::mem::replace(&mut state, self.shared.link().state());
+            if before != state && state != LinkState::Down {
+                self.shared.reached.notify_one();
+            }
             let timeout = self.shared.link().poll_timeout();
             tokio::select! {
                 () = self.shared.changed.notified() => {}
@@ -89,6 +96,9 @@ impl Driver {
             let action = self.shared.link().poll_action(&self.revs, now());
             let text = match action {
                 None => {
+                    if self.shared.link().take_reconciled() {
+                        self.cache.confirmed(self.revs.all().into_keys());
+                    }
                     self.shared.acted.notify_waiters();
                     return Ok(());
                 }
@@ -98,6 +108,7 @@ impl Driver {
                     continue;
                 }
                 Some(Action::Deliver(snapshot)) => {
+                    self.cache.told(&snapshot);
                     let delivered = self.snapshots.send(snapshot).await;
                     delivered.map_err(|_| NobodyListens)?;
                     continue;

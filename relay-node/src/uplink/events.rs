@@ -14,8 +14,9 @@ use tracing::warn;
 /// What they tell last of an input on air and of each of its outputs is never lost: nobody would
 /// tell it again.
 #[derive(Debug)]
-pub(super) struct Events {
+pub(crate) struct Events {
     waiting: VecDeque<Event>,
+    bound: usize,
     last_sequence: u64,
     /// With so many waiting, room is made.
     sweep_at: usize,
@@ -23,18 +24,29 @@ pub(super) struct Events {
 
 impl Default for Events {
     fn default() -> Self {
-        Self {
-            waiting: VecDeque::new(),
-            last_sequence: 0,
-            sweep_at: MAX_WAITING_EVENTS,
-        }
+        Self::bounded(MAX_WAITING_EVENTS)
     }
 }
 
 impl Events {
-    /// Notes an event. With [`MAX_WAITING_EVENTS`] waiting, those give way that later ones have
+    /// None yet, and about so many at once.
+    pub(crate) fn bounded(bound: usize) -> Self {
+        Self {
+            waiting: VecDeque::new(),
+            bound,
+            last_sequence: 0,
+            sweep_at: bound,
+        }
+    }
+
+    /// All of them, oldest first.
+    pub(crate) fn into_all(self) -> impl Iterator<Item = Event> {
+        self.waiting.into_iter()
+    }
+
+    /// Notes an event. With as many waiting as the bound says, those give way that later ones have
     /// overtaken, and then faults and ends.
-    pub(super) fn push(&mut self, input: InputUid, epoch: u64, at: Timestamp, what: What) {
+    pub(crate) fn push(&mut self, input: InputUid, epoch: u64, at: Timestamp, what: What) {
         if self.waiting.len() >= self.sweep_at {
             self.make_room();
         }
@@ -58,7 +70,7 @@ impl Events {
             self.waiting.pop_front();
         }
         if self.waiting.is_empty() {
-            self.sweep_at = MAX_WAITING_EVENTS;
+            self.sweep_at = self.bound;
         }
     }
 
@@ -113,7 +125,7 @@ impl Events {
                 kept.push_front(event);
             }
         }
-        let room = MAX_WAITING_EVENTS - MAX_WAITING_EVENTS / 4;
+        let room = self.bound - self.bound / 4;
         let mut spare = kept.len().saturating_sub(room);
         kept.retain(|event| {
             let goes = spare > 0 && is_expendable(&event.what);
@@ -123,7 +135,7 @@ impl Events {
         self.waiting = kept;
         // What is left is bounded by what is on air. So many more must come until looking is worth
         // while again.
-        self.sweep_at = MAX_WAITING_EVENTS.max(self.waiting.len() + MAX_WAITING_EVENTS / 4);
+        self.sweep_at = self.bound.max(self.waiting.len() + self.bound / 4);
         let lost = before - self.waiting.len();
         warn!(
             lost,

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use rustls::crypto::aws_lc_rs::default_provider;
@@ -18,19 +19,20 @@ use tokio_rustls::TlsAcceptor;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{WebSocketStream, accept_async};
 
-use super::Config;
+use super::{Config, KeyCache};
 
 /// The relay token of [`config`].
-pub(super) const TOKEN: &str = "hunter2";
+pub(crate) const TOKEN: &str = "hunter2";
 
 /// The configuration of the node `fra-1` for the control plane at `control`.
-pub(super) fn config(control: &str) -> Config {
+pub(crate) fn config(control: &str) -> Config {
     Config {
         control: control.parse().unwrap(),
         token: Secret::new(TOKEN),
         node: "fra-1".parse().unwrap(),
         instance: Instance::from_random([7; 16]),
         tls: trusting(RootCertStore::empty()),
+        cache: KeyCache::open(None, Duration::from_secs(60), &Secret::new(TOKEN)),
     }
 }
 
@@ -44,14 +46,14 @@ fn trusting(roots: RootCertStore) -> Arc<ClientConfig> {
 }
 
 /// A control plane on a port of its own.
-pub(super) struct Fake {
+pub(crate) struct Fake {
     address: SocketAddr,
     refusal: Arc<AtomicU16>,
     calls: mpsc::UnboundedReceiver<Call>,
 }
 
 impl Fake {
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let refusal = Arc::new(AtomicU16::new(0));
@@ -69,12 +71,12 @@ impl Fake {
         }
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// Puts TLS in front, as `localhost`; the configuration to reach it.
-    pub(super) async fn tls_front(&self) -> Config {
+    pub(crate) async fn tls_front(&self) -> Config {
         let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let key = PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
         let mut roots = RootCertStore::empty();
@@ -105,16 +107,16 @@ impl Fake {
     }
 
     /// Answers upgrades with this status from here on; 0 accepts them.
-    pub(super) fn refuse_upgrades(&self, status: u16) {
+    pub(crate) fn refuse_upgrades(&self, status: u16) {
         self.refusal.store(status, Ordering::SeqCst);
     }
 
-    pub(super) async fn next(&mut self) -> Call {
+    pub(crate) async fn next(&mut self) -> Call {
         self.calls.recv().await.unwrap()
     }
 
     /// The next socket; refused upgrades are passed over.
-    pub(super) async fn socket(&mut self) -> Peer {
+    pub(crate) async fn socket(&mut self) -> Peer {
         loop {
             match self.next().await {
                 Call::Socket(socket) => return Peer(socket),
@@ -125,7 +127,7 @@ impl Fake {
     }
 
     /// The next request; refused upgrades are passed over.
-    pub(super) async fn post(&mut self) -> Post {
+    pub(crate) async fn post(&mut self) -> Post {
         loop {
             match self.next().await {
                 Call::Post(post) => return post,
@@ -137,22 +139,22 @@ impl Fake {
 }
 
 /// What reached the control plane.
-pub(super) enum Call {
+pub(crate) enum Call {
     Post(Post),
     RefusedUpgrade,
     Socket(Box<WebSocketStream<TcpStream>>),
 }
 
 /// A request that waits for its answer.
-pub(super) struct Post {
-    pub(super) path: String,
-    pub(super) authorization: String,
-    pub(super) body: serde_json::Value,
+pub(crate) struct Post {
+    pub(crate) path: String,
+    pub(crate) authorization: String,
+    pub(crate) body: serde_json::Value,
     answer: oneshot::Sender<(u16, String)>,
 }
 
 impl Post {
-    pub(super) fn answer(self, status: u16, body: &impl serde::Serialize) {
+    pub(crate) fn answer(self, status: u16, body: &impl serde::Serialize) {
         let body = serde_json::to_string(body).unwrap();
         // The asker may have given up: that is what some tests want.
         let _ = self.answer.send((status, body));
@@ -160,19 +162,19 @@ impl Post {
 }
 
 /// The control plane's end of a socket.
-pub(super) struct Peer(Box<WebSocketStream<TcpStream>>);
+pub(crate) struct Peer(pub(crate) Box<WebSocketStream<TcpStream>>);
 
 impl Peer {
-    pub(super) async fn send(&mut self, frame: &ToNode) {
+    pub(crate) async fn send(&mut self, frame: &ToNode) {
         self.send_text(&serde_json::to_string(frame).unwrap()).await;
     }
 
-    pub(super) async fn send_text(&mut self, text: &str) {
+    pub(crate) async fn send_text(&mut self, text: &str) {
         self.0.send(Message::text(text)).await.unwrap();
     }
 
     /// The next frame; pings are answered. `None` when the node has gone.
-    pub(super) async fn receive(&mut self) -> Option<ToControl> {
+    pub(crate) async fn receive(&mut self) -> Option<ToControl> {
         loop {
             match self.0.next().await {
                 Some(Ok(Message::Text(text))) if text.as_str() == PING => {

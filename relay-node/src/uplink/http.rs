@@ -35,9 +35,14 @@ impl Http {
     }
 
     /// May this key publish? Asked a second time if the connection broke: a control plane that is
-    /// being deployed drops connections, and takes new ones in the next moment.
-    pub(super) async fn publish(&self, request: &PublishRequest) -> Result<PublishAnswer, Failure> {
-        within(PUBLISH_WITHIN, async {
+    /// being deployed drops connections, and takes new ones in the next moment. `patience` is at
+    /// most [`PUBLISH_WITHIN`].
+    pub(super) async fn publish(
+        &self,
+        request: &PublishRequest,
+        patience: Duration,
+    ) -> Result<PublishAnswer, Failure> {
+        within(patience, async {
             match self.post(PUBLISH_PATH, request).await {
                 Err(Failure::Unreachable(_)) => {
                     time::sleep(PUBLISH_RETRY_AFTER).await;
@@ -98,7 +103,7 @@ async fn within<T>(
 }
 
 /// An encoder that waits longer for its publish to be accepted gives up: OBS after 10 s.
-const PUBLISH_WITHIN: Duration = Duration::from_secs(5);
+pub(super) const PUBLISH_WITHIN: Duration = Duration::from_secs(5);
 
 /// The pause before the second attempt of a publish.
 const PUBLISH_RETRY_AFTER: Duration = Duration::from_millis(250);
@@ -136,7 +141,7 @@ mod tests {
             instance: Instance::from_random([7; 16]),
             key: Secret::new("key"),
         };
-        tokio::spawn(async move { http.publish(&request).await })
+        tokio::spawn(async move { http.publish(&request, PUBLISH_WITHIN).await })
     }
 
     fn poll(fake: &Fake) -> JoinHandle<Result<Reconciliation, Failure>> {

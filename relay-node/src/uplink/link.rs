@@ -35,6 +35,8 @@ pub(super) struct Link {
     other_version_noted: bool,
     /// Whether the operator has been told that the token is refused.
     refusal_noted: bool,
+    /// Whether a report was answered since that was asked last.
+    reconciled: bool,
 }
 
 /// What the caller shall do.
@@ -75,6 +77,7 @@ impl Link {
             state: LinkState::Down,
             other_version_noted: false,
             refusal_noted: false,
+            reconciled: false,
         }
     }
 
@@ -198,6 +201,12 @@ impl Link {
         self.state
     }
 
+    /// Whether the control plane has, since this was asked last, said all that it wants of the
+    /// inputs on air: all of it was yielded for delivery.
+    pub(super) fn take_reconciled(&mut self) -> bool {
+        std::mem::take(&mut self.reconciled)
+    }
+
     /// Whether the control plane has taken care of every event.
     pub(super) fn is_drained(&self) -> bool {
         self.events.is_empty()
@@ -269,6 +278,7 @@ impl Link {
 
     fn reconcile(&mut self, reconciliation: Reconciliation) {
         self.refusal_noted = false;
+        self.reconciled = true;
         if reconciliation.version != LINK_VERSION && !self.other_version_noted {
             self.other_version_noted = true;
             warn!(

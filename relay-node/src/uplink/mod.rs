@@ -6,10 +6,11 @@
 //! `link` decides what is said and when, and knows neither sockets nor clocks; `driver` is the task
 //! that does it, with `socket` and `http`.
 
-mod backoff;
+pub(crate) mod backoff;
+mod cache;
 mod driver;
 mod endpoint;
-mod events;
+pub(crate) mod events;
 mod failure;
 mod figures;
 mod http;
@@ -22,6 +23,7 @@ mod fake;
 mod tests;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rustls::ClientConfig;
 use shared::id::{InputUid, Instance, NodeName};
@@ -34,11 +36,12 @@ use tracing::{error, warn};
 use url::Url;
 
 use crate::control::{Accepted, LinkState, Refused, Revs};
+pub use cache::KeyCache;
 use driver::{Driver, now};
 use endpoint::Endpoint;
 use failure::Failure;
 pub use figures::Gather;
-use http::Http;
+use http::{Http, PUBLISH_WITHIN};
 use link::{Link, TOKEN_ADVICE};
 
 /// What the uplink must know.
@@ -53,6 +56,8 @@ pub struct Config {
     pub instance: Instance,
     /// How to speak TLS with the control plane: the certificate authorities to trust.
     pub tls: Arc<ClientConfig>,
+    /// What is remembered of its answers.
+    pub cache: Arc<KeyCache>,
 }
 
 /// Why an uplink cannot be made of a configuration.
@@ -80,27 +85,78 @@ pub struct Handle {
     http: Http,
     node: NodeName,
     instance: Instance,
+    cache: Arc<KeyCache>,
 }
 
 impl Handle {
-    /// Asks the control plane whether `key` may publish.
+    /// Asks the control plane whether `key` may publish; where it gives no answer, what it said of
+    /// a key seen before still counts.
     pub async fn authorise(&self, key: &Secret) -> Result<Accepted, Refused> {
+        let patience = match self.cache.look_up(key) {
+            Some(_) => KNOWN_WITHIN,
+            None => PUBLISH_WITHIN,
+        };
+        match self.ask(key, patience).await {
+            Err(Unanswered::Silence) => {
+                // What came meanwhile counts.
+                let known = self.cache.look_up(key).ok_or(Refused::Unavailable)?;
+                warn!(
+                    input = %known.snapshot.input,
+                    "a key seen before is honoured until the control plane can be asked"
+                );
+                Ok(known)
+            }
+            Err(Unanswered::Unauthorised) => Err(Refused::Unavailable),
+            Ok(answer) => answer,
+        }
+    }
+
+    /// Asks the control plane, and nobody else, whether `key` may publish.
+    pub async fn confirm(&self, key: &Secret) -> Result<Accepted, Refused> {
+        let answer = self.ask(key, PUBLISH_WITHIN).await;
+        answer.unwrap_or(Err(Refused::Unavailable))
+    }
+
+    /// Waits until changes come from the control plane that did not.
+    pub async fn reached(&self) {
+        self.shared.reached.notified().await;
+    }
+
+    async fn ask(
+        &self,
+        key: &Secret,
+        patience: Duration,
+    ) -> Result<Result<Accepted, Refused>, Unanswered> {
         let request = PublishRequest {
             version: LINK_VERSION,
             node: self.node.clone(),
             instance: self.instance,
             key: key.clone(),
         };
-        match self.http.publish(&request).await {
-            Ok(PublishAnswer::Accepted { snapshot, key }) => Ok(Accepted { snapshot, key }),
-            Ok(PublishAnswer::Refused { reason }) => Err(Refused::Denied(reason)),
+        match self.http.publish(&request, patience).await {
+            Ok(PublishAnswer::Accepted {
+                snapshot,
+                key: number,
+            }) => {
+                let accepted = Accepted {
+                    snapshot,
+                    key: number,
+                    cached: false,
+                };
+                self.cache.accepted(key, &accepted);
+                Ok(Ok(accepted))
+            }
+            Ok(PublishAnswer::Refused { reason }) => {
+                self.cache.refused(key, reason);
+                Ok(Err(Refused::Denied(reason)))
+            }
             Err(failure @ Failure::Unauthorised(_)) => {
                 error!(%failure, "{TOKEN_ADVICE}");
-                Err(Refused::Unavailable)
+                Err(Unanswered::Unauthorised)
             }
             Err(failure) => {
                 warn!(%failure, "the control plane cannot be asked whether a key may publish");
-                Err(Refused::Unavailable)
+                Err(Unanswered::Silence)
             }
         }
     }
@@ -143,6 +199,7 @@ impl Uplink {
         let shared = Arc::new(Shared {
             link: Mutex::new(Link::new(config.instance, random, now())),
             changed: Notify::new(),
+            reached: Notify::new(),
             acted: Notify::new(),
         });
         let handle = Handle {
@@ -150,6 +207,7 @@ impl Uplink {
             http: http.clone(),
             node: config.node,
             instance: config.instance,
+            cache: Arc::clone(&config.cache),
         };
         let (snapshots, receiver) = mpsc::channel(QUEUED_SNAPSHOTS);
         let driver = Driver {
@@ -160,6 +218,7 @@ impl Uplink {
             http,
             endpoint,
             tls: config.tls,
+            cache: config.cache,
         };
         Ok((Self(driver), handle, receiver))
     }
@@ -167,7 +226,8 @@ impl Uplink {
     /// Runs until the receiver of snapshots is dropped, or until `shutdown`, by a second at most.
     /// `figures` says how every broadcast on air is doing.
     pub async fn run(self, figures: &Gather<'_>, shutdown: CancellationToken) {
-        self.0.run(figures, shutdown).await;
+        let cache = Arc::clone(&self.0.cache);
+        tokio::join!(cache.keep(shutdown.clone()), self.0.run(figures, shutdown));
     }
 }
 
@@ -176,6 +236,8 @@ struct Shared {
     link: Mutex<Link>,
     /// The handle has told the link something.
     changed: Notify,
+    /// Changes have begun to come that did not.
+    reached: Notify,
     /// The task has done all that was due.
     acted: Notify,
 }
@@ -188,8 +250,19 @@ impl Shared {
     }
 }
 
+/// Why there is no answer.
+enum Unanswered {
+    /// Nobody is there who could give one.
+    Silence,
+    /// The control plane does not speak with this node: what it said before counts no more.
+    Unauthorised,
+}
+
+/// How long an encoder whose key was seen before waits for the answer.
+const KNOWN_WITHIN: Duration = Duration::from_secs(2);
+
 /// Jitter; without a random source of the system all waits are the longest.
-fn random() -> u64 {
+pub(crate) fn random() -> u64 {
     getrandom::u64().unwrap_or(u64::MAX)
 }
 

@@ -48,6 +48,7 @@ fn granted(key: u64) -> Accepted {
     Accepted {
         snapshot: snapshot(1),
         key,
+        cached: false,
     }
 }
 

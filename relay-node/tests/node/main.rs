@@ -11,6 +11,7 @@
 mod bounds;
 mod churn;
 mod login;
+mod outage;
 mod process;
 mod relay;
 mod returns;

@@ -44,6 +44,7 @@ impl Node<'_> {
              [rtmps]\nlisten = {}\ncertificate = {}\nprivate_key = {}\n\n\
              [rtmp]\nlisten = {}\n\n\
              [control]\nurl = \"http://127.0.0.1:{control}\"\n\n\
+             [state]\ndirectory = {}\n\n\
              [admin]\nlisten = \"127.0.0.1:{admin}\"\n\n\
              [log]\nlevel = \"{}\"\n\n\
              [outputs]\n{output_ca}allow_loopback = true\n",
@@ -51,6 +52,7 @@ impl Node<'_> {
             quoted(&certificates.certificate),
             quoted(&certificates.private_key),
             listen(rtmp),
+            quoted(&self.state.folder("relay")?),
             log_level(),
         );
         let path = self.file();

@@ -42,6 +42,8 @@ pub enum Refusal {
     /// change it. The connection is closed, rather than held until the control plane answers,
     /// since an encoder that waits shows "connecting" and no reason.
     TryAgain,
+    /// The same, and the node has not seen the key before, so that it cannot be honoured meanwhile.
+    ControlUnreachable,
     /// This node stops; another one, or its next process, takes the stream.
     ShuttingDown,
     /// The peer asked to play a stream.
@@ -61,7 +63,7 @@ impl Refusal {
             Self::Replaced | Self::Occupied | Self::Contested | Self::TooFast => {
                 "NetStream.Publish.Rejected"
             }
-            Self::TryAgain | Self::ShuttingDown => "NetStream.Failed",
+            Self::TryAgain | Self::ControlUnreachable | Self::ShuttingDown => "NetStream.Failed",
             Self::PlaybackNotServed => "NetStream.Play.Failed",
         }
     }
@@ -102,6 +104,10 @@ impl Refusal {
             Self::TryAgain => {
                 "The stream key can't be checked at the moment. Nothing is wrong with it: try again."
             }
+            Self::ControlUnreachable => {
+                "This server cannot reach its control plane to check the stream key, and has not \
+                 seen this key before: try again in a minute."
+            }
             Self::ShuttingDown => "This server is being restarted: connect again.",
             Self::PlaybackNotServed => {
                 "Streams can't be played from this server, only published to it."
@@ -130,7 +136,7 @@ mod tests {
 
     use super::*;
 
-    const ALL: [Refusal; 13] = [
+    const ALL: [Refusal; 14] = [
         Refusal::WrongApplication,
         Refusal::EmptyKey,
         Refusal::UnknownKey,
@@ -142,6 +148,7 @@ mod tests {
         Refusal::Contested,
         Refusal::TooFast,
         Refusal::TryAgain,
+        Refusal::ControlUnreachable,
         Refusal::ShuttingDown,
         Refusal::PlaybackNotServed,
     ];

@@ -34,6 +34,7 @@ fn broadcast() -> BroadcastStatus {
         input: InputUid::from_random([1; 16]),
         epoch: 1,
         rev: 1,
+        confirmed: true,
         since_ms: 0,
         bytes: 5000,
         bitrate_bps: 400,

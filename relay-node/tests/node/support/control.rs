@@ -2,15 +2,16 @@
 
 #[allow(dead_code, reason = "the uplink's own tests need more of it")]
 #[path = "../../../src/uplink/fake.rs"]
-mod fake;
+pub(crate) mod fake;
 
 use std::collections::VecDeque;
 use std::fs;
+use std::time::Duration;
 
 use relay_node::config::Source;
 // What the fake is written for.
 use relay_node::registry::BroadcastStatus;
-use relay_node::uplink::Config;
+use relay_node::uplink::{Config, KeyCache};
 use rtmp::Capabilities;
 use shared::id::InputUid;
 use shared::link::{
@@ -53,6 +54,7 @@ impl Controlled {
         let source = Source::ControlPlane {
             url: fake.url().parse().unwrap(),
             token_file: Some(tls.path("token")),
+            keys_honoured_for: Duration::from_secs(3600),
         };
         let mut config = config(&tls, source);
         config.node = "fra-1".parse().unwrap();

@@ -94,6 +94,7 @@ pub(crate) fn config(tls: &Tls, source: Source) -> Config {
         }),
         rtmp: vec![any],
         max_bitrate: None,
+        state_directory: None,
         source,
         admin: any,
         ca_file: Some(tls.path("certificate.pem")),
