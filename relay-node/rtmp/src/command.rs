@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::amf0::{DecodeError, Decoder, Value, encode};
+use crate::amf0::{Bounds, DecodeError, Decoder, Value, encode};
 use crate::message::MessageType;
 
 /// One command, either way. Most hold the stream key: only tests print them.
@@ -34,7 +34,13 @@ impl Command {
         Self::new("onStatus", 0.0, [Value::Null, status.into_value()])
     }
 
-    /// Reads a command from the payload of a message of `kind`.
+    /// Reads a command from the payload of a message of `kind`, within the default bounds; see
+    /// [`read_within`](Self::read_within).
+    pub(crate) fn read(kind: MessageType, payload: &[u8]) -> Result<Self, CommandError> {
+        Self::read_within(Bounds::default(), kind, payload)
+    }
+
+    /// Reads a command from the payload of a message of `kind`, within `bounds`.
     ///
     /// A value of a type that is only said to exist (AMF3, references) ends the reading and takes
     /// what follows with it: commands that we know have none before their last argument, and
@@ -43,8 +49,12 @@ impl Command {
     /// # Errors
     ///
     /// It isn't AMF0, exceeds a bound, or lacks a name.
-    pub(crate) fn read(kind: MessageType, payload: &[u8]) -> Result<Self, CommandError> {
-        let mut decoder = Decoder::new(body(kind, payload));
+    pub(crate) fn read_within(
+        bounds: Bounds,
+        kind: MessageType,
+        payload: &[u8],
+    ) -> Result<Self, CommandError> {
+        let mut decoder = Decoder::within(bounds, body(kind, payload));
         let Some(Value::String(name)) = decoder.next_value()? else {
             return Err(CommandError::Nameless);
         };
@@ -215,7 +225,9 @@ mod tests {
         let deep = [&b"\x02\x00\x01x"[..], &[0x0a, 0, 0, 0, 1].repeat(20)].concat();
         assert_eq!(
             Command::read(AMF0, &deep),
-            Err(CommandError::Amf0(DecodeError::TooDeep))
+            Err(CommandError::Amf0(DecodeError::TooDeep {
+                max: Bounds::default().depth
+            }))
         );
     }
 }

@@ -6,6 +6,7 @@
 //! destination. [`flv`] tells keyframes and sequence headers from the rest.
 
 mod aggregate;
+mod allowance;
 pub mod amf0;
 mod capabilities;
 mod chunk;
@@ -20,6 +21,7 @@ mod stream_name;
 #[cfg(test)]
 mod tests;
 
+pub use allowance::Allowance;
 pub use capabilities::{Capabilities, CapsEx, FourCcInfo};
 pub use chunk::{
     ChunkError, ChunkReader, ChunkSize, ChunkStreamId, ChunkedMessage, DEFAULT_MAX_CHUNK_STREAMS,

@@ -144,7 +144,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                     tracing::debug!(reason = %error, "connection dropped");
                 }
                 match error {
-                    ServerError::Idle => Departure::Lost,
+                    ServerError::Idle(_) => Departure::Lost,
                     _ => Departure::Misbehaved,
                 }
             }

@@ -12,16 +12,41 @@ pub const MAX_VALUES: usize = 4096;
 /// in a command.
 pub const MAX_STRING_BYTES: usize = 65_535;
 
+/// How much of AMF0 a decoder takes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Bounds {
+    /// How deep values may lie in one another, [`MAX_DEPTH`] at most: more is taken for that.
+    pub depth: usize,
+    /// How many values, properties and elements counted.
+    pub values: usize,
+}
+
+impl Default for Bounds {
+    /// [`MAX_DEPTH`] and [`MAX_VALUES`].
+    fn default() -> Self {
+        Self {
+            depth: MAX_DEPTH,
+            values: MAX_VALUES,
+        }
+    }
+}
+
 /// Why the bytes aren't AMF0 that we take.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// Values lie deeper in one another than [`MAX_DEPTH`].
-    #[error("AMF0 values are nested more than {MAX_DEPTH} deep")]
-    TooDeep,
-    /// There are more values than [`MAX_VALUES`].
-    #[error("more than {MAX_VALUES} AMF0 values in one message")]
-    TooManyValues,
+    /// Values lie deeper in one another than the bound.
+    #[error("AMF0 values are nested more than {max} deep")]
+    TooDeep {
+        /// The bound.
+        max: usize,
+    },
+    /// There are more values than the bound.
+    #[error("more than {max} AMF0 values in one message")]
+    TooManyValues {
+        /// The bound.
+        max: usize,
+    },
     /// A string is longer than [`MAX_STRING_BYTES`].
     #[error("an AMF0 string of {0} bytes")]
     StringTooLong(u32),
@@ -42,14 +67,21 @@ pub enum DecodeError {
 pub struct Decoder<'a> {
     rest: &'a [u8],
     values: usize,
+    bounds: Bounds,
 }
 
 impl<'a> Decoder<'a> {
-    /// A decoder over one message's payload.
+    /// A decoder over one message's payload, within the default bounds.
     pub fn new(bytes: &'a [u8]) -> Self {
+        Self::within(Bounds::default(), bytes)
+    }
+
+    /// The same, within others.
+    pub fn within(bounds: Bounds, bytes: &'a [u8]) -> Self {
         Self {
             rest: bytes,
             values: 0,
+            bounds,
         }
     }
 
@@ -68,12 +100,15 @@ impl<'a> Decoder<'a> {
 
     /// One value that lies at `depth`; the outermost is at 1.
     fn value(&mut self, depth: usize) -> Result<Value, DecodeError> {
-        if depth > MAX_DEPTH {
-            return Err(DecodeError::TooDeep);
+        // The stack has room for so many, whatever was configured.
+        let max = self.bounds.depth.min(MAX_DEPTH);
+        if depth > max {
+            return Err(DecodeError::TooDeep { max });
         }
         self.values += 1;
-        if self.values > MAX_VALUES {
-            return Err(DecodeError::TooManyValues);
+        let max = self.bounds.values;
+        if self.values > max {
+            return Err(DecodeError::TooManyValues { max });
         }
         let [kind] = self.take_array()?;
         Ok(match kind {

@@ -5,7 +5,8 @@ use super::{MAX_DEPTH, Value, marker};
 /// Total on purpose, since what we send is of our own making: what the format or the other side's
 /// [`MAX_DEPTH`] cannot take is cut. A name or class longer than the 65,535 bytes that its length
 /// field can say ends there (at a character), and what lies deeper than [`MAX_DEPTH`] is left out.
-/// Nothing that a [`Decoder`](super::Decoder) yields is touched by either.
+/// Nothing that a [`Decoder`](super::Decoder) yields is touched by either, unless bytes that are no
+/// UTF-8 made a name longer.
 pub fn encode(value: &Value, out: &mut Vec<u8>) {
     encode_at(value, 1, out);
 }

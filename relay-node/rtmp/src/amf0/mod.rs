@@ -8,7 +8,7 @@
 mod decode;
 mod encode;
 
-pub use decode::{DecodeError, Decoder, MAX_DEPTH, MAX_STRING_BYTES, MAX_VALUES};
+pub use decode::{Bounds, DecodeError, Decoder, MAX_DEPTH, MAX_STRING_BYTES, MAX_VALUES};
 pub use encode::encode;
 
 /// One AMF0 value.

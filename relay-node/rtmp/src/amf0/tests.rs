@@ -19,6 +19,9 @@ fn decoded(bytes: &[u8]) -> Result<Vec<Value>, DecodeError> {
     Ok(values)
 }
 
+const TOO_DEEP: DecodeError = DecodeError::TooDeep { max: MAX_DEPTH };
+const TOO_MANY: DecodeError = DecodeError::TooManyValues { max: MAX_VALUES };
+
 /// A value nested `depth` deep, the outermost counted.
 fn nested(depth: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -95,9 +98,9 @@ fn what_stands_before_an_unreadable_value_is_still_read() {
 #[test]
 fn depth_is_bounded_at_sixteen() {
     assert!(decoded(&nested(MAX_DEPTH)).is_ok());
-    assert_eq!(decoded(&nested(MAX_DEPTH + 1)), Err(DecodeError::TooDeep));
+    assert_eq!(decoded(&nested(MAX_DEPTH + 1)), Err(TOO_DEEP));
     // The input that overflows the stack of a decoder without the bound.
-    assert_eq!(decoded(&nested(100_000)), Err(DecodeError::TooDeep));
+    assert_eq!(decoded(&nested(100_000)), Err(TOO_DEEP));
 }
 
 #[test]
@@ -109,7 +112,7 @@ fn objects_count_towards_the_depth_like_arrays() {
         decoded(&bytes)
     };
     assert!(object_in_object(MAX_DEPTH).is_ok());
-    assert_eq!(object_in_object(MAX_DEPTH + 1), Err(DecodeError::TooDeep));
+    assert_eq!(object_in_object(MAX_DEPTH + 1), Err(TOO_DEEP));
 }
 
 #[test]
@@ -118,14 +121,11 @@ fn the_number_of_values_is_bounded() {
         decoded(&[0x05; MAX_VALUES]).map(|values| values.len()),
         Ok(MAX_VALUES)
     );
-    assert_eq!(
-        decoded(&[0x05; MAX_VALUES + 1]),
-        Err(DecodeError::TooManyValues)
-    );
+    assert_eq!(decoded(&[0x05; MAX_VALUES + 1]), Err(TOO_MANY));
     // Elements count as well, and a claimed count alone costs nothing.
     let mut array = vec![0x0a, 0xff, 0xff, 0xff, 0xff];
     array.extend([0x05; MAX_VALUES]);
-    assert_eq!(decoded(&array), Err(DecodeError::TooManyValues));
+    assert_eq!(decoded(&array), Err(TOO_MANY));
 }
 
 #[test]
@@ -316,4 +316,27 @@ proptest! {
         let read = rml_amf0::deserialize(&mut std::io::Cursor::new(bytes)).unwrap();
         prop_assert_eq!(read, vec![sent]);
     }
+}
+
+#[test]
+fn bounds_may_be_narrower_and_depth_not_wider() {
+    let decode = |depth, values, bytes: &[u8]| {
+        let mut decoder = Decoder::within(Bounds { depth, values }, bytes);
+        std::iter::from_fn(|| decoder.next_value().transpose()).collect::<Result<Vec<_>, _>>()
+    };
+    assert!(decode(3, 9, &nested(3)).is_ok());
+    assert_eq!(
+        decode(3, 9, &nested(4)),
+        Err(DecodeError::TooDeep { max: 3 })
+    );
+    assert!(decode(3, 9, &[0x05; 9]).is_ok());
+    assert_eq!(
+        decode(3, 9, &[0x05; 10]),
+        Err(DecodeError::TooManyValues { max: 9 })
+    );
+    assert!(decode(usize::MAX, usize::MAX, &nested(MAX_DEPTH)).is_ok());
+    assert_eq!(
+        decode(usize::MAX, usize::MAX, &nested(MAX_DEPTH + 1)),
+        Err(TOO_DEEP)
+    );
 }

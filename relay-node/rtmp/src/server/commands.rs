@@ -63,7 +63,7 @@ impl ServerSession {
             .get("app")
             .and_then(Value::as_str)
             .unwrap_or_default();
-        let Some(address) = Address::of_app(app, &self.app) else {
+        let Some(address) = Address::of_app(app, &self.config.app) else {
             // The answer that belongs to the call, for encoders that wait for it, and the status,
             // whose sentence OBS logs while it passes over that of the answer.
             let info = Refusal::WrongApplication.status().into_value();
@@ -137,6 +137,7 @@ impl ServerSession {
         };
         self.state = State::Connected;
         self.waiting_since = self.heard_at;
+        self.heard_before_request = self.connection.bytes_received();
         let status = Status {
             level: Level::Status,
             code: "NetStream.Unpublish.Success",

@@ -22,6 +22,8 @@ pub use refusal::Refusal;
 use address::Address;
 
 use crate::aggregate::Parts;
+use crate::allowance::Allowance;
+use crate::amf0;
 use crate::capabilities::Capabilities;
 use crate::chunk::Limits;
 use crate::command::Command;
@@ -29,13 +31,25 @@ use crate::connection::{Connection, ProtocolError};
 use crate::message::{Message, MessageType};
 use crate::stream_name::StreamName;
 
-/// From the first byte to an accepted publish: 15 s. Encoders need four round trips; who takes
-/// longer only holds a connection.
+/// From the first byte to an accepted publish: 15 s, unless the caller says otherwise. Encoders need
+/// four round trips; who takes longer only holds a connection.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Without a byte from a publisher: 30 s. An encoder sends audio or video many times a second; a
-/// missing pong says nothing, since OBS never sends one.
+/// Without a byte from a publisher: 30 s, unless the caller says otherwise. An encoder sends audio
+/// or video many times a second; a missing pong says nothing, since OBS never sends one.
 pub const PUBLISH_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Messages a second of a publisher: 5000, unless the caller says otherwise. Ten tracks of video at
+/// 60 frames and as many of audio come to a fifth of that; every message costs each output its own.
+pub const MAX_MESSAGES_PER_SECOND: u32 = 5000;
+
+/// For how long a publisher may have sent nothing and then all of it at once: 5 s of messages, as
+/// after a network that stood still. One more ends the session.
+pub const MESSAGES_HELD_UP: Duration = Duration::from_secs(5);
+
+/// What may arrive before a publish is requested: 256 KiB. Handshake and commands come to 5 KiB; who
+/// sends more makes us read for nothing.
+pub const MAX_INPUT_BEFORE_REQUEST: u64 = 256 << 10;
 
 /// What may arrive between the request to publish and its answer: 4 MiB, more than a second of the
 /// fastest stream. A caller that stops reading while [`ServerSession::wants_input`] says so never
@@ -47,20 +61,32 @@ pub const MAX_INPUT_BEFORE_ANSWER: u64 = 4 << 20;
 pub const MAX_MESSAGE_BEFORE_ANSWER: usize = 64 << 10;
 
 /// What the session may be told to do otherwise.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ServerConfig {
     /// The application that is served: the first part of the path in the server URL.
     pub app: String,
     /// How much a publisher may make us hold; less before it is one.
     pub limits: Limits,
+    /// How much of AMF0 there may be in a command.
+    pub amf0: amf0::Bounds,
+    /// From the start of the session to an accepted publish.
+    pub request_timeout: Duration,
+    /// Without a byte from a publisher.
+    pub idle_timeout: Duration,
+    /// Messages a second, in the long run; of an aggregate each part counts.
+    pub messages_per_second: u32,
 }
 
 impl Default for ServerConfig {
-    /// The application `live`, and the default limits.
+    /// The application `live`, and the default bounds.
     fn default() -> Self {
         Self {
             app: "live".to_owned(),
             limits: Limits::default(),
+            amf0: amf0::Bounds::default(),
+            request_timeout: REQUEST_TIMEOUT,
+            idle_timeout: PUBLISH_IDLE_TIMEOUT,
+            messages_per_second: MAX_MESSAGES_PER_SECOND,
         }
     }
 }
@@ -72,9 +98,7 @@ impl Default for ServerConfig {
 /// [`poll_output`](Self::poll_output) until it has nothing more to write, and
 /// [`poll_event`](Self::poll_event) until nothing more happened.
 pub struct ServerSession {
-    app: String,
-    /// Those of a publisher.
-    limits: Limits,
+    config: ServerConfig,
     connection: Connection,
     events: VecDeque<ServerEvent>,
     state: State,
@@ -86,6 +110,9 @@ pub struct ServerSession {
     heard_at: Instant,
     /// Bytes received when the publish was requested.
     heard_before_answer: u64,
+    /// Bytes received when a publish could first be requested.
+    heard_before_request: u64,
+    messages: Allowance,
 }
 
 /// Where the conversation stands; the numbers are message streams.
@@ -101,9 +128,9 @@ enum State {
 impl ServerSession {
     /// A session on a connection that was accepted at `now`.
     pub fn new(config: ServerConfig, now: Instant) -> Self {
+        let per_second = config.messages_per_second.max(1);
+        let burst = per_second.saturating_mul(MESSAGES_HELD_UP.as_secs() as u32);
         Self {
-            app: config.app,
-            limits: config.limits,
             connection: Connection::server(before_answer(config.limits)),
             events: VecDeque::new(),
             state: State::Opening,
@@ -113,6 +140,9 @@ impl ServerSession {
             heard: 0,
             heard_at: now,
             heard_before_answer: 0,
+            heard_before_request: 0,
+            messages: Allowance::new(burst, Duration::from_secs(1) / per_second, now),
+            config,
         }
     }
 
@@ -132,7 +162,7 @@ impl ServerSession {
             self.heard = received;
             self.heard_at = now;
         }
-        self.drive()
+        self.drive(now)
     }
 
     /// Appends `bytes` and processes them: for callers that have them elsewhere.
@@ -154,12 +184,12 @@ impl ServerSession {
         if let State::Pending(stream_id) = self.state {
             self.state = State::Publishing(stream_id);
             self.heard_at = now;
-            self.connection.set_limits(self.limits);
+            self.connection.set_limits(self.config.limits);
             self.connection.send_stream_begin(stream_id);
             self.connection
                 .send_command(stream_id, &commands::publish_start());
         }
-        self.drive()
+        self.drive(now)
     }
 
     /// Ends the session at any time, pending or on air, with a status that says why.
@@ -187,8 +217,8 @@ impl ServerSession {
             return Ok(());
         }
         let error = match self.state {
-            State::Publishing(_) => ServerError::Idle,
-            _ => ServerError::RequestTimeout,
+            State::Publishing(_) => ServerError::Idle(self.config.idle_timeout),
+            _ => ServerError::RequestTimeout(self.config.request_timeout),
         };
         self.state = State::Closed;
         Err(error)
@@ -208,9 +238,9 @@ impl ServerSession {
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self.state {
             State::Opening | State::Connected | State::Pending(_) => {
-                Some(self.waiting_since + REQUEST_TIMEOUT)
+                Some(self.waiting_since + self.config.request_timeout)
             }
-            State::Publishing(_) => Some(self.heard_at + PUBLISH_IDLE_TIMEOUT),
+            State::Publishing(_) => Some(self.heard_at + self.config.idle_timeout),
             State::Closed => None,
         }
     }
@@ -234,15 +264,15 @@ impl ServerSession {
         self.connection.bytes_received()
     }
 
-    fn drive(&mut self) -> Result<(), ServerError> {
-        let driven = self.drive_until_pending();
+    fn drive(&mut self, now: Instant) -> Result<(), ServerError> {
+        let driven = self.drive_until_pending(now);
         if driven.is_err() {
             self.state = State::Closed;
         }
         driven
     }
 
-    fn drive_until_pending(&mut self) -> Result<(), ServerError> {
+    fn drive_until_pending(&mut self, now: Instant) -> Result<(), ServerError> {
         loop {
             match self.state {
                 State::Closed => {
@@ -259,24 +289,54 @@ impl ServerSession {
                 State::Opening | State::Connected | State::Publishing(_) => {}
             }
             let Some(message) = self.connection.next_message()? else {
-                return Ok(());
+                return self.check_input();
             };
-            self.message(message)?;
+            self.message(now, message)?;
         }
     }
 
-    fn message(&mut self, message: Message) -> Result<(), ServerError> {
+    /// Who has not asked to publish yet has little to say.
+    fn check_input(&self) -> Result<(), ServerError> {
+        let so_far = self.connection.bytes_received() - self.heard_before_request;
+        match self.state {
+            State::Opening | State::Connected if so_far > MAX_INPUT_BEFORE_REQUEST => {
+                Err(ServerError::TooMuchBeforeRequest)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes a message from what the peer may send; if it is too much, the session is over.
+    fn allow(&mut self, now: Instant) -> bool {
+        let allowed = self.messages.take(now);
+        if !allowed {
+            self.refuse(Refusal::TooManyMessages);
+            self.events
+                .push_back(ServerEvent::Refused(Refusal::TooManyMessages));
+        }
+        allowed
+    }
+
+    fn message(&mut self, now: Instant, message: Message) -> Result<(), ServerError> {
+        if !self.allow(now) {
+            return Ok(());
+        }
         match message.kind {
             MessageType::COMMAND_AMF0 | MessageType::COMMAND_AMF3 => {
                 let command =
-                    Command::read(message.kind, &message.payload).map_err(ProtocolError::from)?;
+                    Command::read_within(self.config.amf0, message.kind, &message.payload)
+                        .map_err(ProtocolError::from)?;
                 self.command(message.stream_id, &command);
             }
             // Media of nobody who may publish.
             _ if !matches!(self.state, State::Publishing(_)) => {}
             MessageType::AGGREGATE => {
-                self.events
-                    .extend(Parts::new(message).map(ServerEvent::Media));
+                for part in Parts::new(message) {
+                    if !self.allow(now) {
+                        break;
+                    }
+                    self.events.push_back(ServerEvent::Media(part));
+                }
             }
             // Audio, video, data, and whatever type comes to be: all of it passes.
             _ => self.events.push_back(ServerEvent::Media(message)),
@@ -333,16 +393,19 @@ pub struct PublishRequested {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServerError {
-    /// It publishes, but nothing came for [`PUBLISH_IDLE_TIMEOUT`].
-    #[error("nothing came from the encoder for {} s", PUBLISH_IDLE_TIMEOUT.as_secs())]
-    Idle,
+    /// It publishes, but nothing came for so long.
+    #[error("nothing came from the encoder for {} s", .0.as_secs())]
+    Idle(Duration),
     /// It broke the protocol.
     #[error(transparent)]
     Protocol(#[from] ProtocolError),
-    /// No publish was accepted within [`REQUEST_TIMEOUT`].
-    #[error("no stream was started within {} s", REQUEST_TIMEOUT.as_secs())]
-    RequestTimeout,
+    /// No publish was accepted within that time.
+    #[error("no stream was started within {} s", .0.as_secs())]
+    RequestTimeout(Duration),
     /// It sent more than [`MAX_INPUT_BEFORE_ANSWER`] before it was told that it may.
     #[error("the encoder sent too much before its stream was accepted")]
     TooMuchBeforeAnswer,
+    /// It sent more than [`MAX_INPUT_BEFORE_REQUEST`] without asking to publish.
+    #[error("the peer sent too much without asking to publish")]
+    TooMuchBeforeRequest,
 }

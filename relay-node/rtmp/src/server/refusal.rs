@@ -35,6 +35,16 @@ pub enum Refusal {
     Contested,
     /// The encoder sends more bits a second than it may.
     TooFast,
+    /// The encoder sends more messages a second than it may.
+    TooManyMessages,
+    /// From this address came too many keys that no live input has.
+    TooManyWrongKeys,
+    /// As many encoders publish here as may.
+    Full,
+    /// As many encoders publish from this address as may.
+    FullForAddress,
+    /// The encoder had not begun to publish when its place was needed for another.
+    Displaced,
     /// The control plane can't be asked whether the key is good.
     ///
     /// `NetStream.Failed` and not `NetStream.Publish.Denied`: nothing is wrong with the key, so an
@@ -60,11 +70,44 @@ impl Refusal {
             | Self::Disabled
             | Self::Deleted
             | Self::KeyReplaced => "NetStream.Publish.Denied",
-            Self::Replaced | Self::Occupied | Self::Contested | Self::TooFast => {
-                "NetStream.Publish.Rejected"
-            }
-            Self::TryAgain | Self::ControlUnreachable | Self::ShuttingDown => "NetStream.Failed",
+            Self::Replaced
+            | Self::Occupied
+            | Self::Contested
+            | Self::TooFast
+            | Self::TooManyMessages
+            | Self::FullForAddress => "NetStream.Publish.Rejected",
+            Self::TryAgain
+            | Self::ControlUnreachable
+            | Self::ShuttingDown
+            | Self::TooManyWrongKeys
+            | Self::Full
+            | Self::Displaced => "NetStream.Failed",
             Self::PlaybackNotServed => "NetStream.Play.Failed",
+        }
+    }
+
+    /// A word for logs and metrics, which stays what it is.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::WrongApplication => "wrong_application",
+            Self::EmptyKey => "empty_key",
+            Self::UnknownKey => "unknown_key",
+            Self::Disabled => "disabled",
+            Self::Deleted => "deleted",
+            Self::KeyReplaced => "key_replaced",
+            Self::Replaced => "replaced",
+            Self::Occupied => "occupied",
+            Self::Contested => "contested",
+            Self::TooFast => "too_fast",
+            Self::TooManyMessages => "too_many_messages",
+            Self::TooManyWrongKeys => "too_many_wrong_keys",
+            Self::Full => "full",
+            Self::FullForAddress => "full_for_address",
+            Self::Displaced => "displaced",
+            Self::TryAgain => "try_again",
+            Self::ControlUnreachable => "control_unreachable",
+            Self::ShuttingDown => "shutting_down",
+            Self::PlaybackNotServed => "playback_not_served",
         }
     }
 
@@ -101,6 +144,21 @@ impl Refusal {
                 "This stream has more bitrate than this server takes: lower it in the encoder's \
                  output settings."
             }
+            Self::TooManyMessages => {
+                "This stream has more frames and other messages a second than this server takes."
+            }
+            Self::TooManyWrongKeys => {
+                "Too many wrong stream keys came from this address: check the key, and try again \
+                 in a minute."
+            }
+            Self::Full => {
+                "This server has no room for another encoder: try again in a minute, or at another \
+                 server."
+            }
+            Self::FullForAddress => {
+                "Too many encoders publish to this server from this address: stop one of them first."
+            }
+            Self::Displaced => "This server has many connections to answer: connect again.",
             Self::TryAgain => {
                 "The stream key can't be checked at the moment. Nothing is wrong with it: try again."
             }
@@ -136,7 +194,7 @@ mod tests {
 
     use super::*;
 
-    const ALL: [Refusal; 14] = [
+    const ALL: [Refusal; 19] = [
         Refusal::WrongApplication,
         Refusal::EmptyKey,
         Refusal::UnknownKey,
@@ -147,6 +205,11 @@ mod tests {
         Refusal::Occupied,
         Refusal::Contested,
         Refusal::TooFast,
+        Refusal::TooManyMessages,
+        Refusal::TooManyWrongKeys,
+        Refusal::Full,
+        Refusal::FullForAddress,
+        Refusal::Displaced,
         Refusal::TryAgain,
         Refusal::ControlUnreachable,
         Refusal::ShuttingDown,
@@ -157,6 +220,8 @@ mod tests {
     fn each_has_its_own_sentence_that_encoders_can_show() {
         let sentences: BTreeSet<_> = ALL.iter().map(|refusal| refusal.description()).collect();
         assert_eq!(sentences.len(), ALL.len());
+        let words: BTreeSet<_> = ALL.iter().map(|refusal| refusal.as_str()).collect();
+        assert_eq!(words.len(), ALL.len());
         for sentence in sentences {
             assert!(sentence.len() < 200 && sentence.is_ascii(), "{sentence}");
             // librtmp and FFmpeg look for these words, and would ask for a password.

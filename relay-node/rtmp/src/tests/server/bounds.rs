@@ -1,13 +1,14 @@
 use std::time::Duration;
 
 use super::Studio;
-use crate::amf0::Value;
+use crate::amf0::{self, Value};
+use crate::chunk::{ChunkError, Limits};
 use crate::connection::{MAX_QUEUED_OUTPUT, ProtocolError};
 use crate::message::MessageType;
 use crate::server::commands::MAX_ENCODER_NAME;
 use crate::server::{
-    MAX_INPUT_BEFORE_ANSWER, MAX_MESSAGE_BEFORE_ANSWER, PUBLISH_IDLE_TIMEOUT, REQUEST_TIMEOUT,
-    ServerError, ServerEvent,
+    MAX_INPUT_BEFORE_ANSWER, MAX_INPUT_BEFORE_REQUEST, MAX_MESSAGE_BEFORE_ANSWER, MESSAGES_HELD_UP,
+    PUBLISH_IDLE_TIMEOUT, REQUEST_TIMEOUT, Refusal, ServerConfig, ServerError, ServerEvent,
 };
 
 #[test]
@@ -114,7 +115,7 @@ fn a_publish_must_come_in_time() {
     assert_eq!(studio.session.handle_timeout(studio.now), Ok(()));
     assert_eq!(
         studio.session.handle_timeout(deadline),
-        Err(ServerError::RequestTimeout)
+        Err(ServerError::RequestTimeout(REQUEST_TIMEOUT))
     );
     assert!(studio.session.is_closed());
     assert_eq!(studio.session.poll_timeout(), None);
@@ -134,7 +135,7 @@ fn a_silent_publisher_is_given_up() {
     studio.session.process(deadline).unwrap();
     assert_eq!(
         studio.session.handle_timeout(deadline),
-        Err(ServerError::Idle)
+        Err(ServerError::Idle(PUBLISH_IDLE_TIMEOUT))
     );
 }
 
@@ -149,4 +150,147 @@ fn a_command_that_is_none_ends_the_session() {
         Err(ServerError::Protocol(ProtocolError::Command(_)))
     ));
     assert!(studio.session.is_closed());
+}
+
+#[test]
+fn who_does_not_ask_to_publish_has_little_to_say() {
+    let mut studio = Studio::new();
+    studio.connect("live");
+    let said = studio.session.bytes_received();
+    let rest = usize::try_from(MAX_INPUT_BEFORE_REQUEST - said).unwrap();
+    // A ping that is the answer to nothing, over and over: nobody answers, nothing is held.
+    let pong = [
+        &[2, 0, 0, 0, 0, 0, 6, 4, 0, 0, 0, 0][..],
+        &[0, 7, 0, 0, 0, 0],
+    ]
+    .concat();
+    let noise: Vec<_> = pong.iter().copied().cycle().take(rest + 1).collect();
+    assert_eq!(studio.session.input(studio.now, &noise[..rest]), Ok(()));
+    assert_eq!(
+        studio.session.input(studio.now, &noise[rest..]),
+        Err(ServerError::TooMuchBeforeRequest)
+    );
+    assert!(studio.session.is_closed());
+}
+
+#[test]
+fn what_was_sent_on_air_is_not_counted_before_the_next_request() {
+    let mut studio = Studio::new();
+    studio.on_air();
+    let frame = vec![0x27; MAX_MESSAGE_BEFORE_ANSWER];
+    for _ in 0..=MAX_INPUT_BEFORE_REQUEST / MAX_MESSAGE_BEFORE_ANSWER as u64 {
+        studio.encoder.send(MessageType::VIDEO, 1, &frame);
+        studio.run().unwrap();
+    }
+    let name = Value::string("key");
+    studio
+        .encoder
+        .call(0, "FCUnpublish", 6.0, [Value::Null, name]);
+    studio.run().unwrap();
+    studio.publish("key");
+    assert_eq!(studio.key(), Some("key"));
+}
+
+/// A session that takes ten messages a second.
+fn slow() -> Studio {
+    let mut studio = Studio::with(ServerConfig {
+        messages_per_second: 10,
+        ..ServerConfig::default()
+    });
+    studio.on_air();
+    // Full again, whatever there was to say before.
+    studio.now += MESSAGES_HELD_UP;
+    studio
+}
+
+#[test]
+fn messages_come_so_fast_and_no_faster() {
+    let mut studio = slow();
+    let held_up = 10 * MESSAGES_HELD_UP.as_secs();
+    for _ in 0..held_up {
+        studio.encoder.send(MessageType::VIDEO, 1, b"\x27");
+    }
+    studio.run().unwrap();
+    studio.now += Duration::from_millis(100);
+    studio.encoder.send(MessageType::AUDIO, 1, b"\xaf");
+    studio.run().unwrap();
+    assert!(!studio.session.is_closed());
+    studio.encoder.send(MessageType::AUDIO, 1, b"\xaf");
+    studio.run().unwrap();
+    assert!(studio.session.is_closed());
+    assert_eq!(studio.media().len() as u64, held_up + 1);
+    let refused = |event: &ServerEvent| matches!(event, ServerEvent::Refused(why) if *why == Refusal::TooManyMessages);
+    assert!(studio.events.last().is_some_and(refused));
+    // It is told so.
+    assert_eq!(studio.encoder.take_heard().len(), 1);
+}
+
+#[test]
+fn each_part_of_an_aggregate_counts() {
+    let mut studio = slow();
+    let held_up = 10 * MESSAGES_HELD_UP.as_secs() as usize;
+    let tag = b"\x09\0\0\0\0\0\0\0\0\0\0\0\0\0\x0b";
+    let tags = tag.repeat(1000);
+    studio.encoder.send(MessageType::AGGREGATE, 1, &tags);
+    studio.run().unwrap();
+    assert!(studio.session.is_closed());
+    assert_eq!(studio.media().len(), held_up - 1);
+}
+
+#[test]
+fn other_bounds_are_kept_at_their_edge() {
+    let config = ServerConfig {
+        limits: Limits {
+            max_message: 1000,
+            max_command: 500,
+            max_chunk_streams: 8,
+            max_partial_bytes: 1500,
+        },
+        amf0: amf0::Bounds {
+            depth: 4,
+            values: 40,
+        },
+        request_timeout: Duration::from_secs(3),
+        idle_timeout: Duration::from_secs(7),
+        ..ServerConfig::default()
+    };
+    let mut studio = Studio::with(config.clone());
+    let late = studio.now + config.request_timeout;
+    assert_eq!(
+        studio.session.handle_timeout(late),
+        Err(ServerError::RequestTimeout(config.request_timeout))
+    );
+
+    let mut studio = Studio::with(config.clone());
+    studio.on_air();
+    let late = studio.now + config.idle_timeout;
+    assert_eq!(studio.session.poll_timeout(), Some(late));
+
+    let kind = MessageType::VIDEO;
+    studio.encoder.send(kind, 1, &[0x27; 1000]);
+    studio.run().unwrap();
+    studio.encoder.send(kind, 1, &[0x27; 1001]);
+    let (len, max) = (1001, 1000);
+    assert_eq!(
+        studio.run(),
+        Err(ServerError::Protocol(ProtocolError::Chunk(
+            ChunkError::MessageTooLong { kind, len, max }
+        )))
+    );
+
+    let nested =
+        |depth: usize| (1..depth).fold(Value::Null, |value, _| Value::StrictArray(vec![value]));
+    let null = |count| vec![Value::Null; count];
+    // The name and the number are values too.
+    for (values, fits) in [
+        (vec![nested(4)], true),
+        (vec![nested(5)], false),
+        (null(38), true),
+        (null(39), false),
+    ] {
+        let mut studio = Studio::with(config.clone());
+        studio.on_air();
+        studio.encoder.call(0, "what", 9.0, values);
+        assert_eq!(studio.run().is_ok(), fits);
+    }
 }

@@ -19,11 +19,15 @@ struct Studio {
 
 impl Studio {
     fn new() -> Self {
+        Self::with(ServerConfig::default())
+    }
+
+    fn with(config: ServerConfig) -> Self {
         let now = Instant::now();
         let mut studio = Self {
             now,
             encoder: Peer::encoder(),
-            session: ServerSession::new(ServerConfig::default(), now),
+            session: ServerSession::new(config, now),
             events: Vec::new(),
         };
         studio.run().unwrap();
