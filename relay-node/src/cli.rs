@@ -127,7 +127,7 @@ fn serve(config: Config) -> Result<(), Failure> {
     // While there is one thread only.
     let open = listeners::from_systemd()?;
     logging::init(config.log_level, config.log_format);
-    prepare();
+    prepare(&config);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -144,13 +144,13 @@ fn serve(config: Config) -> Result<(), Failure> {
 }
 
 /// Settles with the kernel what the process may do. Nothing of it keeps the node from running.
-fn prepare() {
+fn prepare(config: &Config) {
     if let Err(error) = process::forbid_core_dumps() {
         tracing::warn!(%error, "core dumps cannot be switched off: one would hold stream keys");
     }
     match process::raise_open_files() {
         Ok(limit) => {
-            if let Err(too_few) = process::check_open_files(limit) {
+            if let Err(too_few) = process::check_open_files(limit, config.bounds.places.pending) {
                 tracing::warn!("{too_few}");
             }
         }

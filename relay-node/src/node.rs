@@ -25,8 +25,8 @@ use crate::config::{self, Config, Source, TokenError};
 use crate::control::{Control, Revs};
 use crate::egress::Dialler;
 use crate::egress::tls::{self, CaFileError};
-use crate::ingest::Ingest;
 use crate::ingest::tls::{CertificateError, server_config};
+use crate::ingest::{Door, Ingest};
 use crate::listeners::{self, Kind, ListenError, Listener};
 use crate::registry::{MediaRules, Registry};
 use crate::shards::Shards;
@@ -53,6 +53,7 @@ pub struct SetUp {
     admin: SocketAddr,
     dialler: Dialler,
     media: MediaRules,
+    door: Arc<Door>,
     control: Control,
     revs: Arc<Revs>,
     snapshots: mpsc::Receiver<Snapshot>,
@@ -71,6 +72,8 @@ impl SetUp {
         let mut random = [0; 16];
         getrandom::fill(&mut random).map_err(SetUpError::Random)?;
         let instance = Instance::from_random(random);
+        let mut salt = [0; 32];
+        getrandom::fill(&mut salt).map_err(SetUpError::Random)?;
         let revs = Arc::new(Revs::default());
         let (control, snapshots, uplink) = match &config.source {
             Source::File(path) => {
@@ -114,6 +117,7 @@ impl SetUp {
                 budget: Budget::new(config.media_memory),
                 shards: Shards::start(cores()).map_err(SetUpError::Threads)?,
             },
+            door: Door::new(config.bounds.clone(), salt),
             control,
             revs,
             snapshots,
@@ -193,6 +197,7 @@ pub enum SetUpError {
 pub struct Node {
     registry: Arc<Registry>,
     ingest: Ingest,
+    door: Arc<Door>,
     rtmps: Vec<SocketAddr>,
     rtmp: Vec<SocketAddr>,
     admin: Vec<SocketAddr>,
@@ -232,13 +237,18 @@ impl Node {
             set_up.media,
         ));
         let (accepting, serving) = (CancellationToken::new(), CancellationToken::new());
-        let ingest = Ingest::new(Arc::clone(&registry), accepting.clone());
+        let ingest = Ingest::new(
+            Arc::clone(&registry),
+            Arc::clone(&set_up.door),
+            accepting.clone(),
+        );
         let node = Self {
             rtmps: listeners::addresses(&rtmps),
             rtmp: listeners::addresses(&rtmp),
             admin: listeners::addresses(&admin),
             registry: Arc::clone(&registry),
             ingest: ingest.clone(),
+            door: Arc::clone(&set_up.door),
             accepting: accepting.clone(),
             serving: serving.clone(),
             uplink: run_uplink(set_up.uplink, Arc::clone(&registry), serving.clone()),
@@ -251,6 +261,7 @@ impl Node {
             tokio::spawn(admin::serve(
                 listener,
                 registry,
+                Arc::clone(&set_up.door),
                 accepting.clone(),
                 serving.clone(),
             ));
@@ -291,6 +302,11 @@ impl Node {
     /// The broadcasts on air.
     pub fn registry(&self) -> &Arc<Registry> {
         &self.registry
+    }
+
+    /// Where encoders come in.
+    pub fn door(&self) -> &Arc<Door> {
+        &self.door
     }
 
     /// Accepts nobody any more, tells the encoders, ends all broadcasts cleanly, and then lets the

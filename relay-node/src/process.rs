@@ -5,8 +5,6 @@ use std::io;
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use crate::ingest::MAX_PENDING;
-
 /// Files that are open beside connections: listeners, the log, the uplink, a pair for each thread
 /// that waits for sockets, the files read at start.
 const RESERVE: u64 = 256;
@@ -61,13 +59,14 @@ pub struct TooFewFiles {
     pub needed: u64,
 }
 
-/// Checks that so many files suffice for what a node is there for.
+/// Checks that so many files suffice for what a node is there for, with so many connections that
+/// have not begun to publish.
 ///
 /// # Errors
 ///
 /// They do not.
-pub fn check_open_files(limit: u64) -> Result<(), TooFewFiles> {
-    let needed = RESERVE + MAX_PENDING as u64 + BROADCASTS * PER_BROADCAST;
+pub fn check_open_files(limit: u64, pending: usize) -> Result<(), TooFewFiles> {
+    let needed = RESERVE + pending as u64 + BROADCASTS * PER_BROADCAST;
     match limit >= needed {
         true => Ok(()),
         false => Err(TooFewFiles { limit, needed }),
@@ -80,10 +79,11 @@ mod tests {
 
     #[test]
     fn too_few_files_are_told_in_numbers() {
-        let needed = check_open_files(0).unwrap_err().needed;
-        assert_eq!(check_open_files(needed), Ok(()));
+        let needed = check_open_files(0, 100).unwrap_err().needed;
+        assert_eq!(needed, RESERVE + 100 + BROADCASTS * PER_BROADCAST);
+        assert_eq!(check_open_files(needed, 100), Ok(()));
         let limit = needed - 1;
-        let error = check_open_files(limit).unwrap_err();
+        let error = check_open_files(limit, 100).unwrap_err();
         assert_eq!(error, TooFewFiles { limit, needed });
         let text = error.to_string();
         assert!(text.contains(&limit.to_string()), "{text}");

@@ -7,12 +7,19 @@ use shared::link::Protocol;
 
 use super::openmetrics::{Family, Kind, Label, Text};
 use crate::control::LinkState;
+use crate::ingest::DoorFigures;
 use crate::registry::{BroadcastStatus, OutputStatus, Totals};
 
 /// Every metric of the node, of its inputs on air and of their outputs.
-pub(super) fn text(link: LinkState, totals: Totals, broadcasts: &[BroadcastStatus]) -> String {
+pub(super) fn text(
+    link: LinkState,
+    totals: Totals,
+    door: &DoorFigures,
+    broadcasts: &[BroadcastStatus],
+) -> String {
     let mut text = Text::default();
     of_node(&mut text, link, totals, broadcasts.len());
+    of_door(&mut text, door);
     of_inputs(&mut text, broadcasts);
     of_outputs(&mut text, broadcasts);
     text.finish()
@@ -57,6 +64,23 @@ fn of_node(text: &mut Text, link: LinkState, totals: Totals, broadcasts: usize) 
     text.family(
         gauge("relay_media_held_bytes", help),
         alone(totals.held as f64),
+    );
+}
+
+fn of_door(text: &mut Text, door: &DoorFigures) {
+    let alone = |value: usize| once((Vec::new(), value));
+    let help = "Connections of encoders that have not begun to publish.";
+    text.family(
+        gauge("relay_connections_pending", help),
+        alone(door.pending),
+    );
+    let help = "Encoders that publish, or have asked to.";
+    text.family(gauge("relay_publishers", help), alone(door.publishers));
+    let help = "Connections that were turned away before they published, by reason.";
+    let refused = door.refused.iter();
+    text.family(
+        counter("relay_connections_refused", help),
+        refused.map(|(reason, count)| (vec![Label::Reason(reason)], *count)),
     );
 }
 

@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::control::LinkState;
+use crate::ingest::Door;
 use crate::registry::{BroadcastStatus, Registry};
 
 /// Answers from `listener` until `serving` is cancelled. Once `accepting` is, the node says that it
@@ -22,27 +23,33 @@ use crate::registry::{BroadcastStatus, Registry};
 pub async fn serve(
     listener: TcpListener,
     registry: Arc<Registry>,
+    door: Arc<Door>,
     accepting: CancellationToken,
     serving: CancellationToken,
 ) {
-    let router = router(registry, accepting);
+    let router = router(registry, door, accepting);
     let served = axum::serve(listener, router).with_graceful_shutdown(serving.cancelled_owned());
     if let Err(error) = served.await {
         tracing::warn!(%error, "the admin server ended");
     }
 }
 
-fn router(registry: Arc<Registry>, stopping: CancellationToken) -> Router {
+fn router(registry: Arc<Registry>, door: Arc<Door>, stopping: CancellationToken) -> Router {
     Router::new()
         .route("/health", get(health))
         .route("/metrics", get(metrics))
         .route("/status", get(status))
-        .with_state(Admin { registry, stopping })
+        .with_state(Admin {
+            registry,
+            door,
+            stopping,
+        })
 }
 
 #[derive(Clone)]
 struct Admin {
     registry: Arc<Registry>,
+    door: Arc<Door>,
     stopping: CancellationToken,
 }
 
@@ -72,6 +79,7 @@ async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
     let text = metrics::text(
         admin.registry.link(),
         admin.registry.totals(),
+        &admin.door.figures(),
         &admin.registry.status(),
     );
     ([(header::CONTENT_TYPE, openmetrics::CONTENT_TYPE)], text)

@@ -14,10 +14,11 @@ use shared::secret::Secret;
 use url::Url;
 
 pub use written::{
-    Addresses, Admin, Control, Gather, Ingest, InvalidGather, Log, LogFormat, LogLevel, Media,
-    Networks, Outputs, Rtmp, Rtmps, State, Written,
+    Addresses, Admin, Control, Count, Gather, Ingest, InvalidCount, InvalidGather, Log, LogFormat,
+    LogLevel, Media, Networks, Outputs, Rtmp, Rtmps, State, Written,
 };
 
+use crate::ingest::Bounds;
 use crate::toml_error::TomlError;
 
 /// What the node runs with: complete and consistent, files not read yet.
@@ -31,6 +32,8 @@ pub struct Config {
     pub rtmp: Vec<SocketAddr>,
     /// The most bits a second that an encoder may send, if there is a bound.
     pub max_bitrate: Option<u64>,
+    /// What else an encoder may have.
+    pub bounds: Bounds,
     /// Who decides what is relayed.
     pub source: Source,
     /// What outlives the process is kept here, if it was told.
@@ -123,6 +126,7 @@ impl Config {
                 .ingest
                 .max_bitrate_kbps
                 .map(|kbps| 1000 * u64::from(kbps.get())),
+            bounds: bounds(&written.ingest),
             source,
             state_directory: written.state.directory,
             admin: written.admin.listen.unwrap_or(DEFAULT_ADMIN_LISTEN),
@@ -139,6 +143,59 @@ impl Config {
             log_format: written.log.format.unwrap_or_default(),
         })
     }
+}
+
+fn bounds(written: &Ingest) -> Bounds {
+    fn set<const LEAST: u32, const MOST: u32>(
+        to: &mut usize,
+        written: Option<Count<LEAST, MOST>>,
+        unit: usize,
+    ) {
+        if let Some(count) = written {
+            *to = (count.get() as usize).saturating_mul(unit);
+        }
+    }
+    fn set_seconds<const LEAST: u32, const MOST: u32>(
+        to: &mut Duration,
+        written: Option<Count<LEAST, MOST>>,
+    ) {
+        if let Some(count) = written {
+            *to = Duration::from_secs(count.get().into());
+        }
+    }
+    let mut bounds = Bounds::default();
+    let places = &mut bounds.places;
+    set(&mut places.pending, written.max_pending, 1);
+    let per_address = written.max_pending_per_address;
+    set(&mut places.pending_of_origin, per_address, 1);
+    set(&mut places.publishers, written.max_publishers, 1);
+    let per_address = written.max_publishers_per_address;
+    set(&mut places.publishers_of_origin, per_address, 1);
+    let session = &mut bounds.session;
+    set_seconds(&mut session.request_timeout, written.publish_within_s);
+    set_seconds(&mut session.idle_timeout, written.idle_s);
+    let limits = &mut session.limits;
+    set(&mut limits.max_message, written.max_message_kib, KIB);
+    set(
+        &mut limits.max_partial_bytes,
+        written.max_unfinished_kib,
+        KIB,
+    );
+    // The longest message may take as long as it likes to come.
+    limits.max_partial_bytes = limits.max_partial_bytes.max(limits.max_message);
+    set(&mut limits.max_chunk_streams, written.max_chunk_streams, 1);
+    set(&mut session.amf0.depth, written.max_amf_depth, 1);
+    set(&mut session.amf0.values, written.max_amf_values, 1);
+    if let Some(count) = written.max_messages_per_second {
+        session.messages_per_second = count.get();
+    }
+    let wrong_keys = &mut bounds.wrong_keys;
+    if let Some(count) = written.wrong_keys_at_once {
+        wrong_keys.burst = count.get();
+    }
+    set_seconds(&mut wrong_keys.every, written.wrong_key_every_s);
+    set_seconds(&mut wrong_keys.remembered, written.wrong_key_remembered_s);
+    bounds
 }
 
 fn destinations(allow: Option<Networks>, loopback: bool) -> AddressPolicy {
@@ -286,7 +343,9 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// revoked in the outage may publish.
 const DEFAULT_KEYS_HONOURED_FOR: Duration = Duration::from_secs(24 * 3600);
 
-const MIB: usize = 1024 * 1024;
+const KIB: usize = 1024;
+
+const MIB: usize = 1024 * KIB;
 
 /// Every address of the machine, IPv4 and IPv6, on the port that encoders expect.
 const DEFAULT_RTMPS_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 443);

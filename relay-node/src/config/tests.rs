@@ -1,6 +1,9 @@
 use clap::Parser;
+use rtmp::server::ServerConfig;
+use rtmp::{Limits, amf0};
 
 use super::*;
+use crate::ingest::{Places, WrongKeys};
 
 #[derive(Parser)]
 struct Line {
@@ -18,6 +21,21 @@ private_key = "/etc/key.pem"
 listen = "127.0.0.1:1935"
 [ingest]
 max_bitrate_kbps = 20000
+max_pending = 500
+max_pending_per_address = 50
+max_publishers = 100
+max_publishers_per_address = 10
+publish_within_s = 20
+idle_s = 40
+max_message_kib = 4096
+max_unfinished_kib = 6144
+max_chunk_streams = 32
+max_amf_depth = 8
+max_amf_values = 1000
+max_messages_per_second = 2000
+wrong_keys_at_once = 5
+wrong_key_every_s = 30
+wrong_key_remembered_s = 20
 [control]
 url = "http://127.0.0.1:8780"
 token_file = "token"
@@ -38,13 +56,28 @@ level = "debug"
 format = "json"
 "#;
 
-const EVERY_FLAG: [&str; 18] = [
+const EVERY_FLAG: [&str; 33] = [
     "--node=ams-1",
     "--rtmps-listen=127.0.0.2:1,127.0.0.2:2",
     "--rtmps-certificate=c",
     "--rtmps-private-key=k",
     "--rtmp-listen=127.0.0.2:3",
     "--ingest-max-bitrate-kbps=1",
+    "--ingest-max-pending=1",
+    "--ingest-max-pending-per-address=1",
+    "--ingest-max-publishers=1",
+    "--ingest-max-publishers-per-address=1",
+    "--ingest-publish-within-s=1",
+    "--ingest-idle-s=1",
+    "--ingest-max-message-kib=64",
+    "--ingest-max-unfinished-kib=128",
+    "--ingest-max-chunk-streams=8",
+    "--ingest-max-amf-depth=4",
+    "--ingest-max-amf-values=64",
+    "--ingest-max-messages-per-second=100",
+    "--ingest-wrong-keys-at-once=1",
+    "--ingest-wrong-key-every-s=1",
+    "--ingest-wrong-key-remembered-s=1",
     "--control-url=https://control.example/",
     "--control-token-file=t",
     "--control-key-cache-hours=0",
@@ -99,6 +132,61 @@ fn messages_are_gathered_for_so_long_and_no_longer() {
             "{text}"
         );
     }
+}
+
+#[test]
+fn what_encoders_may_have_is_all_of_it_configured() {
+    let complete = |written| Config::complete(written, None).unwrap().bounds;
+    let bounds = complete(file(EVERY_KEY));
+    let expected = Bounds {
+        places: Places {
+            pending: 500,
+            pending_of_origin: 50,
+            publishers: 100,
+            publishers_of_origin: 10,
+        },
+        wrong_keys: WrongKeys {
+            remembered: Duration::from_secs(20),
+            burst: 5,
+            every: Duration::from_secs(30),
+        },
+        session: ServerConfig {
+            limits: Limits {
+                max_message: 4 << 20,
+                max_partial_bytes: 6 << 20,
+                max_chunk_streams: 32,
+                ..Limits::default()
+            },
+            amf0: amf0::Bounds {
+                depth: 8,
+                values: 1000,
+            },
+            request_timeout: Duration::from_secs(20),
+            idle_timeout: Duration::from_secs(40),
+            messages_per_second: 2000,
+            ..ServerConfig::default()
+        },
+    };
+    assert_eq!(bounds, expected);
+    let mut written = file(EVERY_KEY);
+    written.ingest = Ingest::default();
+    assert_eq!(complete(written), Bounds::default());
+    // What is unfinished may be the longest message.
+    let mut written = file(EVERY_KEY);
+    written.ingest = toml::from_str("max_message_kib = 4096\nmax_unfinished_kib = 128").unwrap();
+    assert_eq!(complete(written).session.limits.max_partial_bytes, 4 << 20);
+}
+
+#[test]
+fn numbers_are_within_their_bounds() {
+    for (number, is_right) in [(3, false), (4, true), (16, true), (17, false)] {
+        let in_file = toml::from_str::<Ingest>(&format!("max_amf_depth = {number}"));
+        let flag = format!("--ingest-max-amf-depth={number}");
+        let in_flag = Line::try_parse_from(["relay-node", &flag]);
+        assert_eq!((in_file.is_ok(), in_flag.is_ok()), (is_right, is_right));
+    }
+    let wrong = toml::from_str::<Ingest>("max_amf_depth = 17").unwrap_err();
+    assert!(wrong.to_string().contains("from 4 to 16"), "{wrong}");
 }
 
 #[test]

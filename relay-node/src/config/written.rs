@@ -73,6 +73,48 @@ impl Written {
                     .ingest
                     .max_bitrate_kbps
                     .or(below.ingest.max_bitrate_kbps),
+                max_pending: self.ingest.max_pending.or(below.ingest.max_pending),
+                max_pending_per_address: self
+                    .ingest
+                    .max_pending_per_address
+                    .or(below.ingest.max_pending_per_address),
+                max_publishers: self.ingest.max_publishers.or(below.ingest.max_publishers),
+                max_publishers_per_address: self
+                    .ingest
+                    .max_publishers_per_address
+                    .or(below.ingest.max_publishers_per_address),
+                publish_within_s: self
+                    .ingest
+                    .publish_within_s
+                    .or(below.ingest.publish_within_s),
+                idle_s: self.ingest.idle_s.or(below.ingest.idle_s),
+                max_message_kib: self.ingest.max_message_kib.or(below.ingest.max_message_kib),
+                max_unfinished_kib: self
+                    .ingest
+                    .max_unfinished_kib
+                    .or(below.ingest.max_unfinished_kib),
+                max_chunk_streams: self
+                    .ingest
+                    .max_chunk_streams
+                    .or(below.ingest.max_chunk_streams),
+                max_amf_depth: self.ingest.max_amf_depth.or(below.ingest.max_amf_depth),
+                max_amf_values: self.ingest.max_amf_values.or(below.ingest.max_amf_values),
+                max_messages_per_second: self
+                    .ingest
+                    .max_messages_per_second
+                    .or(below.ingest.max_messages_per_second),
+                wrong_keys_at_once: self
+                    .ingest
+                    .wrong_keys_at_once
+                    .or(below.ingest.wrong_keys_at_once),
+                wrong_key_every_s: self
+                    .ingest
+                    .wrong_key_every_s
+                    .or(below.ingest.wrong_key_every_s),
+                wrong_key_remembered_s: self
+                    .ingest
+                    .wrong_key_remembered_s
+                    .or(below.ingest.wrong_key_remembered_s),
             },
             control: Control {
                 url: self.control.url.or(below.control.url),
@@ -168,6 +210,107 @@ pub struct Ingest {
         value_name = "KBPS"
     )]
     pub max_bitrate_kbps: Option<NonZeroU32>,
+    /// How many connections may be open that have not begun to publish, 1 to 65536
+    #[arg(
+        id = "ingest-max-pending",
+        long = "ingest-max-pending",
+        value_name = "COUNT"
+    )]
+    pub max_pending: Option<Count<1, 65_536>>,
+    /// The same from one address, or one /64 of IPv6
+    #[arg(
+        id = "ingest-max-pending-per-address",
+        long = "ingest-max-pending-per-address",
+        value_name = "COUNT"
+    )]
+    pub max_pending_per_address: Option<Count<1, 65_536>>,
+    /// How many encoders may publish at a time, 1 to 65536
+    #[arg(
+        id = "ingest-max-publishers",
+        long = "ingest-max-publishers",
+        value_name = "COUNT"
+    )]
+    pub max_publishers: Option<Count<1, 65_536>>,
+    /// The same from one address, or one /64 of IPv6
+    #[arg(
+        id = "ingest-max-publishers-per-address",
+        long = "ingest-max-publishers-per-address",
+        value_name = "COUNT"
+    )]
+    pub max_publishers_per_address: Option<Count<1, 65_536>>,
+    /// How many seconds an encoder has from its connection to its publish, 1 to 60
+    #[arg(
+        id = "ingest-publish-within-s",
+        long = "ingest-publish-within-s",
+        value_name = "SECONDS"
+    )]
+    pub publish_within_s: Option<Count<1, 60>>,
+    /// After how many seconds without a byte a publisher is given up, 1 to 300
+    #[arg(id = "ingest-idle-s", long = "ingest-idle-s", value_name = "SECONDS")]
+    pub idle_s: Option<Count<1, 300>>,
+    /// The longest message of a publisher in KiB, 64 to 16383
+    #[arg(
+        id = "ingest-max-message-kib",
+        long = "ingest-max-message-kib",
+        value_name = "KIB"
+    )]
+    pub max_message_kib: Option<Count<64, 16_383>>,
+    /// How much of unfinished messages a publisher may leave, in KiB, 128 to 65536
+    #[arg(
+        id = "ingest-max-unfinished-kib",
+        long = "ingest-max-unfinished-kib",
+        value_name = "KIB"
+    )]
+    pub max_unfinished_kib: Option<Count<128, 65_536>>,
+    /// How many chunk streams an encoder may use, 8 to 65536
+    #[arg(
+        id = "ingest-max-chunk-streams",
+        long = "ingest-max-chunk-streams",
+        value_name = "COUNT"
+    )]
+    pub max_chunk_streams: Option<Count<8, 65_536>>,
+    /// How deep values may lie in one another in an encoder's command, 4 to 16
+    #[arg(
+        id = "ingest-max-amf-depth",
+        long = "ingest-max-amf-depth",
+        value_name = "COUNT"
+    )]
+    pub max_amf_depth: Option<Count<4, 16>>,
+    /// How many values a command may hold, 64 to 65536
+    #[arg(
+        id = "ingest-max-amf-values",
+        long = "ingest-max-amf-values",
+        value_name = "COUNT"
+    )]
+    pub max_amf_values: Option<Count<64, 65_536>>,
+    /// How many messages a second a publisher may send, 100 to 1000000
+    #[arg(
+        id = "ingest-max-messages-per-second",
+        long = "ingest-max-messages-per-second",
+        value_name = "COUNT"
+    )]
+    pub max_messages_per_second: Option<Count<100, 1_000_000>>,
+    /// How many different wrong keys an address may try at once, 1 to 10000
+    #[arg(
+        id = "ingest-wrong-keys-at-once",
+        long = "ingest-wrong-keys-at-once",
+        value_name = "COUNT"
+    )]
+    pub wrong_keys_at_once: Option<Count<1, 10_000>>,
+    /// After that, how many seconds pass until it may try another, 1 to 3600
+    #[arg(
+        id = "ingest-wrong-key-every-s",
+        long = "ingest-wrong-key-every-s",
+        value_name = "SECONDS"
+    )]
+    pub wrong_key_every_s: Option<Count<1, 3600>>,
+    /// For how many seconds a wrong key is refused without asking again, 1 to 60
+    #[arg(
+        id = "ingest-wrong-key-remembered-s",
+        long = "ingest-wrong-key-remembered-s",
+        value_name = "SECONDS"
+    )]
+    pub wrong_key_remembered_s: Option<Count<1, 60>>,
 }
 
 /// `[control]`: the control plane.
@@ -275,6 +418,43 @@ pub struct Log {
     #[arg(id = "log-format", long = "log-format", value_name = "FORMAT")]
     pub format: Option<LogFormat>,
 }
+
+/// A whole number within bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "u32")]
+pub struct Count<const LEAST: u32, const MOST: u32>(u32);
+
+impl<const LEAST: u32, const MOST: u32> Count<LEAST, MOST> {
+    /// The number.
+    pub fn get(self) -> u32 {
+        self.0
+    }
+}
+
+impl<const LEAST: u32, const MOST: u32> TryFrom<u32> for Count<LEAST, MOST> {
+    type Error = InvalidCount;
+
+    fn try_from(number: u32) -> Result<Self, InvalidCount> {
+        match (LEAST..=MOST).contains(&number) {
+            true => Ok(Self(number)),
+            false => Err(InvalidCount(LEAST, MOST)),
+        }
+    }
+}
+
+impl<const LEAST: u32, const MOST: u32> FromStr for Count<LEAST, MOST> {
+    type Err = InvalidCount;
+
+    fn from_str(text: &str) -> Result<Self, InvalidCount> {
+        let number: u32 = text.parse().map_err(|_| InvalidCount(LEAST, MOST))?;
+        number.try_into()
+    }
+}
+
+/// Not a number within the bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a whole number from {0} to {1} is wanted")]
+pub struct InvalidCount(u32, u32);
 
 /// How long messages of a broadcast may wait for more to be written with them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]

@@ -1,5 +1,10 @@
 //! Where encoders come in.
 
+mod admission;
+mod bounds;
+mod door;
+mod keys;
+mod refusals;
 mod session;
 pub mod tls;
 
@@ -8,10 +13,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rtmp::server::Refusal;
 use shared::link::Protocol;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
@@ -22,11 +27,13 @@ use crate::feed::Encoder;
 use crate::registry::Registry;
 use crate::socket;
 
-/// Connections that have not begun to publish. Each may hold memory and a place for
-/// [`rtmp::server::REQUEST_TIMEOUT`]; further ones wait in the kernel.
-pub const MAX_PENDING: usize = 256;
+pub use admission::Places;
+pub use bounds::Bounds;
+pub use door::{Door, DoorFigures, Place};
+pub use keys::{REMEMBERED_MAX, WrongKeys};
+pub use refusals::LOG_INTERVAL;
 
-/// How long the TLS handshake may take.
+/// How long the TLS handshake may take, if a finished publish may take longer.
 const TLS_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The first pause after an accept that failed for want of something (file descriptors, memory),
@@ -37,17 +44,17 @@ const ACCEPT_RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration:
 #[derive(Clone)]
 pub struct Ingest {
     registry: Arc<Registry>,
-    pending: Arc<Semaphore>,
+    door: Arc<Door>,
     connections: TaskTracker,
     stop: CancellationToken,
 }
 
 impl Ingest {
-    /// An ingest that is stopped by `stop`.
-    pub fn new(registry: Arc<Registry>, stop: CancellationToken) -> Self {
+    /// An ingest behind that door, which is stopped by `stop`.
+    pub fn new(registry: Arc<Registry>, door: Arc<Door>, stop: CancellationToken) -> Self {
         Self {
             registry,
-            pending: Arc::new(Semaphore::new(MAX_PENDING)),
+            door,
             connections: TaskTracker::new(),
             stop,
         }
@@ -71,15 +78,16 @@ impl Ingest {
         loop {
             let accepted = tokio::select! {
                 () = self.stop.cancelled() => return,
-                accepted = self.accept(&listener) => accepted,
+                accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, peer, pending)) => {
+                Ok((stream, peer)) => {
                     pause = ACCEPT_RETRY.0;
+                    let place = self.door.arrive(Some(peer.ip()));
                     let span = tracing::info_span!("encoder", %peer);
                     let (ingest, tls) = (self.clone(), tls.clone());
                     self.connections.spawn(
-                        async move { ingest.serve(stream, tls, pending).await }.instrument(span),
+                        async move { ingest.serve(stream, tls, place).await }.instrument(span),
                     );
                 }
                 Err(error) if concerns_one_connection(&error) => {
@@ -94,22 +102,9 @@ impl Ingest {
         }
     }
 
-    async fn accept(
-        &self,
-        listener: &impl Accept,
-    ) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-        let pending = Arc::clone(&self.pending).acquire_owned().await;
-        let pending = pending.map_err(|_| io::ErrorKind::NotConnected)?;
-        let (stream, peer) = listener.accept().await?;
-        Ok((stream, peer, pending))
-    }
-
-    async fn serve(
-        self,
-        stream: TcpStream,
-        tls: Option<TlsAcceptor>,
-        pending: OwnedSemaphorePermit,
-    ) {
+    async fn serve(self, stream: TcpStream, tls: Option<TlsAcceptor>, place: Place) {
+        // The time to a finished publish begins here.
+        let since = Instant::now();
         if let Err(error) = socket::prepare(&stream) {
             tracing::debug!(%error, "connection lost at once");
             return;
@@ -119,14 +114,17 @@ impl Ingest {
             let encoder = Encoder::new(Protocol::Rtmp, address);
             let carry = async |stream: TcpStream| TcpStream::from_std(stream.into_std()?);
             let (registry, stop) = (self.registry, self.stop);
-            return session::serve(stream, carry, encoder, registry, pending, stop).await;
+            return session::serve(stream, carry, encoder, registry, place, since, stop).await;
         };
+        let limit = TLS_TIMEOUT.min(place.bounds().session.request_timeout);
         let handshake = tokio::select! {
             () = self.stop.cancelled() => return,
-            handshake = timeout(TLS_TIMEOUT, tls.accept(stream)) => handshake,
+            () = place.lost() => return place.refused(Refusal::Displaced.as_str()),
+            handshake = timeout(limit, tls.accept(stream)) => handshake,
         };
         match handshake {
             Ok(Ok(stream)) => {
+                place.speaks();
                 let encoder = Encoder::new(Protocol::Rtmps, address);
                 let carry = async move |stream: TlsStream<TcpStream>| {
                     let (stream, session) = stream.into_inner();
@@ -136,13 +134,24 @@ impl Ingest {
                     tls.accept_with(stream, |fresh| *fresh = session).await
                 };
                 let (registry, stop) = (self.registry, self.stop);
-                session::serve(stream, carry, encoder, registry, pending, stop).await;
+                session::serve(stream, carry, encoder, registry, place, since, stop).await;
             }
-            Ok(Err(error)) => tracing::debug!(%error, "no TLS session"),
-            Err(_) => tracing::debug!("no TLS session in time"),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "no TLS session");
+                place.refused(NO_TLS);
+            }
+            Err(_) => {
+                tracing::debug!("no TLS session in time");
+                place.refused(TLS_TIMED_OUT);
+            }
         }
     }
 }
+
+/// Reasons of those who are not told, in the words of logs and metrics: there is no way yet to tell
+/// them.
+const NO_TLS: &str = "no_tls";
+const TLS_TIMED_OUT: &str = "tls_timed_out";
 
 /// Where connections come from.
 trait Accept: Send + Sync {
@@ -183,7 +192,8 @@ mod tests {
     use crate::registry::tests::registry;
 
     fn ingest() -> Ingest {
-        Ingest::new(registry(), CancellationToken::new())
+        let door = Door::new(Bounds::default(), [0; 32]);
+        Ingest::new(registry(), door, CancellationToken::new())
     }
 
     /// Both ends of a connection.
@@ -197,13 +207,31 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_encoder_that_never_begins_tls_is_dropped_in_time() {
         let ingest = ingest();
-        let (_encoder, (stream, _)) = connection().await;
-        let pending = Arc::clone(&ingest.pending).acquire_owned().await.unwrap();
-        let acceptor = tls::tests::acceptor();
+        let (_encoder, (stream, peer)) = connection().await;
+        let place = ingest.door.arrive(Some(peer.ip()));
         let began = Instant::now();
-        ingest.clone().serve(stream, Some(acceptor), pending).await;
+        let acceptor = tls::tests::acceptor();
+        ingest.clone().serve(stream, Some(acceptor), place).await;
         assert_eq!(began.elapsed(), TLS_TIMEOUT);
-        assert_eq!(ingest.pending.available_permits(), MAX_PENDING);
+        let figures = ingest.door.figures();
+        assert_eq!(
+            (figures.pending, figures.refused),
+            (0, vec![(TLS_TIMED_OUT, 1)])
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn tls_takes_of_the_time_to_a_finished_publish() {
+        let mut bounds = Bounds::default();
+        bounds.session.request_timeout = Duration::from_secs(3);
+        let mut ingest = ingest();
+        ingest.door = Door::new(bounds.clone(), [0; 32]);
+        let (_encoder, (stream, peer)) = connection().await;
+        let place = ingest.door.arrive(Some(peer.ip()));
+        let began = Instant::now();
+        let acceptor = tls::tests::acceptor();
+        ingest.clone().serve(stream, Some(acceptor), place).await;
+        assert_eq!(began.elapsed(), bounds.session.request_timeout);
     }
 
     #[tokio::test(start_paused = true)]

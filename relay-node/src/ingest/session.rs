@@ -6,16 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rtmp::Message;
-use rtmp::server::{Refusal, ServerConfig, ServerError, ServerEvent, ServerSession};
+use rtmp::server::{Refusal, ServerError, ServerEvent, ServerSession};
 use shared::link::Departure;
 use shared::secret::Secret;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument as _;
 
+use super::door::Place;
 use crate::clock;
 use crate::feed::Encoder;
 use crate::registry::{self, Publisher, Registry};
@@ -24,14 +24,15 @@ use crate::wire::{Exchanged, Outbox, exchange};
 /// How long the last words may take to reach the encoder.
 const FAREWELL_MAX: Duration = Duration::from_secs(1);
 
-/// Serves an encoder from its first byte to its last. Once it is on air, `carry` takes its
+/// Serves an encoder that was accepted at `since`, from its first byte to its last. Once it is on air, `carry` takes its
 /// connection to the thread of the broadcast: what it sends is then a wake-up for that thread alone.
 pub(super) async fn serve<S, C>(
     stream: S,
     carry: impl FnOnce(S) -> C + Send + 'static,
     encoder: Encoder,
     registry: Arc<Registry>,
-    pending: OwnedSemaphorePermit,
+    place: Place,
+    since: Instant,
     stop: CancellationToken,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -39,13 +40,13 @@ pub(super) async fn serve<S, C>(
 {
     let mut session = Session {
         stream,
-        rtmp: ServerSession::new(ServerConfig::default(), clock::now()),
+        rtmp: ServerSession::new(place.bounds().session.clone(), since.into_std()),
         outbox: Outbox::default(),
         registry,
         encoder,
         request: None,
         publisher: None,
-        pending: Some(pending),
+        place: Arc::new(place),
         media: Vec::new(),
     };
     match session.drive(&stop, Until::OnAir).await {
@@ -104,8 +105,8 @@ struct Session<S> {
     /// The key is being checked.
     request: Option<Request>,
     publisher: Option<Publisher>,
-    /// Held until the encoder publishes.
-    pending: Option<OwnedSemaphorePermit>,
+    /// Lost to another only until the encoder publishes.
+    place: Arc<Place>,
     /// What was received and is not on the log yet; kept for its memory.
     media: Vec<Message>,
 }
@@ -142,6 +143,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                 } else {
                     // Whoever looks for open ports does that.
                     tracing::debug!(reason = %error, "connection dropped");
+                    self.place.refused(reason(&error));
                 }
                 match error {
                     ServerError::Idle(_) => Departure::Lost,
@@ -176,6 +178,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                     biased;
                     () = stop.cancelled() => Happening::Cut(Refusal::ShuttingDown),
                     why = cut(&mut self.publisher) => Happening::Cut(why),
+                    () = self.place.lost() => Happening::Cut(Refusal::Displaced),
                     answer = answer(&mut self.request) => Happening::Answered(answer),
                     exchanged = exchange(&mut self.stream, inbox, &mut self.outbox) => {
                         Happening::Exchanged(exchanged)
@@ -209,6 +212,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         while let Some(event) = self.rtmp.poll_event() {
             match event {
                 ServerEvent::Connected(connected) => {
+                    self.place.speaks();
                     tracing::debug!(encoder = connected.encoder, "connected");
                     self.encoder.name = connected.encoder;
                     self.encoder.capabilities = connected.capabilities;
@@ -216,9 +220,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                 ServerEvent::PublishRequested(request) => {
                     let key = Secret::new(request.key.expose());
                     let (registry, encoder) = (Arc::clone(&self.registry), self.encoder.clone());
-                    self.request = Some(Box::pin(
-                        async move { registry.publish(key, encoder).await },
-                    ));
+                    let place = Arc::clone(&self.place);
+                    self.request = Some(Box::pin(async move {
+                        let question = registry.publish(key.clone(), encoder);
+                        place.publish(&key, question).await
+                    }));
                 }
                 ServerEvent::Media(message) => self.media.push(message),
                 ServerEvent::Goodbye => {
@@ -226,7 +232,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                     self.append_media();
                     self.leave(Departure::Goodbye);
                 }
-                ServerEvent::Refused(why) => tracing::info!(reason = why.code(), "encoder refused"),
+                ServerEvent::Refused(why) => self.turned_away(why),
                 _ => {}
             }
         }
@@ -248,7 +254,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         match answer {
             Ok(publisher) => {
                 self.publisher = Some(publisher);
-                self.pending = None;
                 self.rtmp.accept(clock::now())?;
             }
             Err(why) => self.refuse(why),
@@ -257,14 +262,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     }
 
     fn refuse(&mut self, why: Refusal) {
+        self.turned_away(why);
+        self.rtmp.refuse(why);
+    }
+
+    fn turned_away(&mut self, why: Refusal) {
         match &self.publisher {
             // What happens to its broadcast is told there.
-            Some(_) => tracing::debug!(reason = why.code(), "encoder cut"),
-            None => tracing::info!(reason = why.code(), "encoder refused"),
+            Some(_) => tracing::debug!(reason = why.as_str(), "encoder cut"),
+            None => self.place.refused(why.as_str()),
         }
         // What it sends from here on belongs to nobody.
         self.leave(registry::departure(why));
-        self.rtmp.refuse(why);
     }
 
     fn leave(&mut self, why: Departure) {
@@ -278,8 +287,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         while let Some(bytes) = self.rtmp.poll_output() {
             self.outbox.push_bytes(bytes);
         }
-        // Whether the encoder still listens is its own affair.
-        let _ = timeout(FAREWELL_MAX, self.close()).await;
+        let place = Arc::clone(&self.place);
+        // Whether the encoder still listens is its own affair. Who has lost its place is told what
+        // the kernel takes at once.
+        tokio::select! {
+            biased;
+            _ = timeout(FAREWELL_MAX, self.close()) => {}
+            () = place.lost() => {}
+        }
     }
 
     async fn close(&mut self) -> io::Result<()> {
@@ -299,6 +314,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         let inbox = self.rtmp.read_buf();
         inbox.clear();
         exchange(&mut self.stream, Some(inbox), &mut self.outbox).await
+    }
+}
+
+/// Why a connection was given up that had not begun to publish, in the words of logs and metrics.
+fn reason(error: &ServerError) -> &'static str {
+    match error {
+        ServerError::RequestTimeout(_) => "publish_timed_out",
+        ServerError::TooMuchBeforeAnswer | ServerError::TooMuchBeforeRequest => "too_much_input",
+        _ => "not_rtmp",
     }
 }
 
@@ -322,9 +346,8 @@ mod tests {
 
     use shared::link::Protocol;
     use tokio::io::duplex;
-    use tokio::sync::Semaphore;
-    use tokio::time::Instant;
 
+    use super::super::{Bounds, Door};
     use super::*;
     use crate::registry::tests::registry;
 
@@ -334,14 +357,25 @@ mod tests {
         stop.cancel();
         let encoder = || Encoder::new(Protocol::Rtmp, None);
         let stay = |stream| ready(Ok(stream));
-        let place = || Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        let door = Door::new(Bounds::default(), [0; 32]);
         let began = Instant::now();
+        let place = || door.arrive(None);
         let (leaving, stream) = duplex(1);
         drop(leaving);
-        serve(stream, stay, encoder(), registry(), place(), stop.clone()).await;
+        serve(
+            stream,
+            stay,
+            encoder(),
+            registry(),
+            place(),
+            began,
+            stop.clone(),
+        )
+        .await;
         assert_eq!(began.elapsed(), Duration::ZERO);
         let (_staying, stream) = duplex(1);
-        serve(stream, stay, encoder(), registry(), place(), stop).await;
+        serve(stream, stay, encoder(), registry(), place(), began, stop).await;
         assert_eq!(began.elapsed(), FAREWELL_MAX);
+        assert_eq!(door.figures().pending, 0);
     }
 }

@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use relay_node::ingest::MAX_PENDING;
 use rtmp::MessageType;
-use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use crate::support::destination::Destination;
-use crate::support::{KEY, Piece, Rig, group, headers, soon};
+use crate::support::{KEY, Piece, Rig, group, headers};
 
 /// Seconds of media that come while a destination does not read: more than an output may lag.
 const MISSED: u32 = 40;
@@ -86,30 +84,6 @@ async fn a_destination_that_reads_no_more_is_given_up_and_the_others_get_all() {
     encoder.send(&group(MISSED + 1)).await;
     assert!(steady.pieces(group(0).len()).await == group(MISSED + 1));
     assert_eq!(rig.node.registry().status()[0].outputs[0].state, "live");
-}
-
-#[tokio::test]
-async fn further_encoders_wait_while_too_many_have_not_begun() {
-    let rig = Rig::new(&[]).await;
-    let mut idle = Vec::new();
-    for _ in 0..MAX_PENDING {
-        idle.push(TcpStream::connect(rig.node.rtmps()[0]).await.unwrap());
-    }
-    let mut encoder = Box::pin(rig.encoder(KEY));
-    assert!(
-        timeout(Duration::from_millis(200), &mut encoder)
-            .await
-            .is_err(),
-        "one more was served at once"
-    );
-    // One that goes makes room, and one that publishes is not counted.
-    idle.clear();
-    let first = soon(encoder).await.publishing().await;
-    for _ in 1..MAX_PENDING - 1 {
-        idle.push(TcpStream::connect(rig.node.rtmps()[0]).await.unwrap());
-    }
-    let second = soon(rig.encoder(KEY)).await.publishing().await;
-    drop((first, second));
 }
 
 /// Waits until the outputs of the one broadcast are so.

@@ -10,6 +10,7 @@
 
 mod bounds;
 mod churn;
+mod door;
 mod login;
 mod outage;
 mod process;

@@ -63,8 +63,17 @@ fn broadcast() -> BroadcastStatus {
     }
 }
 
+fn door() -> DoorFigures {
+    DoorFigures {
+        pending: 7,
+        publishers: 2,
+        refused: vec![("displaced", 4), ("unknown_key", 9)],
+    }
+}
+
 fn full() -> String {
-    text(LinkState::Polling, Totals::default(), &[broadcast()])
+    let totals = Totals::default();
+    text(LinkState::Polling, totals, &door(), &[broadcast()])
 }
 
 /// The names of the families that have samples.
@@ -86,6 +95,10 @@ fn every_fact_has_its_sample() {
     for sample in [
         "relay_control_link_up 0.5".to_owned(),
         "relay_broadcasts 1".to_owned(),
+        "relay_connections_pending 7".to_owned(),
+        "relay_publishers 2".to_owned(),
+        "relay_connections_refused_total{reason=\"displaced\"} 4".to_owned(),
+        "relay_connections_refused_total{reason=\"unknown_key\"} 9".to_owned(),
         format!(
             "relay_broadcast_info{{input=\"{input}\",protocol=\"rtmps\",video_codec=\"vp9\",\
              width=\"1280\",height=\"720\",audio_codec=\"opus\",sample_rate=\"48000\",\
@@ -116,10 +129,16 @@ fn every_fact_has_its_sample() {
 fn the_text_is_open_metrics() {
     for text in [
         full(),
-        text(LinkState::Static, Totals::default(), &[]),
+        text(
+            LinkState::Static,
+            Totals::default(),
+            &DoorFigures::default(),
+            &[],
+        ),
         text(
             LinkState::Down,
             Totals::default(),
+            &door(),
             &[broadcast(), broadcast()],
         ),
     ] {
@@ -163,7 +182,7 @@ fn what_is_not_known_has_no_sample() {
     unknown.facts.audio = None;
     unknown.facts.audio_ahead_ms = None;
     unknown.facts.warnings.clear();
-    let text = text(LinkState::Static, Totals::default(), &[unknown]);
+    let text = text(LinkState::Static, Totals::default(), &door(), &[unknown]);
     let missing: Vec<_> = names(&full())
         .difference(&names(&text))
         .copied()

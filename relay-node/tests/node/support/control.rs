@@ -8,15 +8,15 @@ use std::collections::VecDeque;
 use std::fs;
 use std::time::Duration;
 
-use relay_node::config::Source;
+use relay_node::config::{Config as NodeConfig, Source};
 // What the fake is written for.
 use relay_node::registry::BroadcastStatus;
 use relay_node::uplink::{Config, KeyCache};
 use rtmp::Capabilities;
 use shared::id::InputUid;
 use shared::link::{
-    Event, Figures, InputFigures, PublishAnswer, Reconciliation, Report, Snapshot, ToControl,
-    ToNode, Watch, What, Wish,
+    Event, Figures, InputFigures, PublishAnswer, PublishRefusal, Reconciliation, Report, Snapshot,
+    ToControl, ToNode, Watch, What, Wish,
 };
 
 use tokio::task::JoinHandle;
@@ -48,6 +48,11 @@ impl Controlled {
 
     /// One that takes no encoder that sends more bits a second.
     pub(crate) async fn with_max_bitrate(max_bitrate: Option<u64>) -> Self {
+        Self::with(|config| config.max_bitrate = max_bitrate).await
+    }
+
+    /// One with another configuration.
+    pub(crate) async fn with(change: impl FnOnce(&mut NodeConfig)) -> Self {
         let mut fake = fake::Fake::start().await;
         let tls = Tls::new();
         fs::write(tls.path("token"), fake::TOKEN).unwrap();
@@ -58,7 +63,7 @@ impl Controlled {
         };
         let mut config = config(&tls, source);
         config.node = "fra-1".parse().unwrap();
-        config.max_bitrate = max_bitrate;
+        change(&mut config);
         let rig = Rig::start(tls, &config).await;
         let mut peer = fake.socket().await;
         let Some(ToControl::Report(Report { .. })) = soon(peer.receive()).await else {
@@ -114,6 +119,19 @@ impl Controlled {
             oldest_key: 0,
             wish,
         }
+    }
+
+    /// The node, as others see it.
+    pub(crate) fn rig(&self) -> &Rig {
+        self.rig.as_ref().unwrap()
+    }
+
+    /// Waits until it is asked whether a key may publish, and says that no input has it.
+    pub(crate) async fn refuse_key(&mut self) {
+        let answer = PublishAnswer::Refused {
+            reason: PublishRefusal::UnknownKey,
+        };
+        soon(self.fake.post()).await.answer(200, &answer);
     }
 
     /// How its one broadcast is doing.

@@ -15,6 +15,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use relay_node::config::{Config, Gather, LogFormat, LogLevel, RtmpsListener, Source};
 use relay_node::crypto;
+use relay_node::ingest::Bounds;
 use relay_node::node::{Node, SetUp};
 use rtmp::{Capabilities, MessageType};
 use rustls::pki_types::PrivateKeyDer;
@@ -77,7 +78,7 @@ impl Tls {
         }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 }
@@ -95,6 +96,7 @@ pub(crate) fn config(tls: &Tls, source: Source) -> Config {
         rtmp: vec![any],
         max_bitrate: None,
         state_directory: None,
+        bounds: Bounds::default(),
         source,
         admin: any,
         ca_file: Some(tls.path("certificate.pem")),
