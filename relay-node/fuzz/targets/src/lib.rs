@@ -15,6 +15,7 @@
 //! | [`broadcast_log`] | of a publisher: many, onto the log and out of it |
 //! | [`link`] | of the control plane, and of a node |
 //! | [`names`] | of users: URLs, keys, ids, networks, times |
+//! | [`request`] | of clients of the API: bodies, queries, paths |
 
 mod amf0;
 mod broadcast_log;
@@ -25,6 +26,7 @@ mod link;
 mod names;
 mod pieces;
 mod publish_client;
+mod request;
 mod server_session;
 
 pub use amf0::amf0;
@@ -35,6 +37,7 @@ pub use handshake::handshake;
 pub use link::link;
 pub use names::names;
 pub use publish_client::publish_client;
+pub use request::request;
 pub use server_session::server_session;
 
 /// A function that takes any bytes.
@@ -46,7 +49,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     Target {
         name: "handshake",
         run: handshake,
@@ -82,5 +85,9 @@ pub const TARGETS: [Target; 9] = [
     Target {
         name: "names",
         run: names,
+    },
+    Target {
+        name: "request",
+        run: request,
     },
 ];

@@ -95,3 +95,8 @@ fn link() {
 fn names() {
     run("names");
 }
+
+#[test]
+fn request() {
+    run("request");
+}
