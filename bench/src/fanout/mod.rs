@@ -89,6 +89,7 @@ impl Plan {
         let mut quick = false;
         let mut relays = Vec::new();
         let mut schemes = vec![false, true];
+        let mut shapes = Vec::new();
         for argument in arguments {
             match argument.split_once('=') {
                 None if argument == "--quick" => quick = true,
@@ -96,6 +97,9 @@ impl Plan {
                 None if argument == "--rtmps" => schemes = vec![true],
                 Some(("--relays", names)) => {
                     relays = names.split(',').map(Relay::named).collect::<Result<_>>()?;
+                }
+                Some(("--cases", texts)) => {
+                    shapes = texts.split(',').map(shape).collect::<Result<_>>()?;
                 }
                 _ => bail!("`fanout` takes no `{argument}`; {USAGE}"),
             }
@@ -105,7 +109,11 @@ impl Plan {
             // What the gathered floors show does not change from day to day.
             relays.retain(|relay| !quick || !relay.is_gathered_floor());
         }
-        let case = |inputs, outputs, megabits: u64, tls| Case {
+        if shapes.is_empty() {
+            shapes = vec![(1, 50, 6), (1, 10, 12), (10, 5, 6)];
+            shapes.truncate(if quick { 1 } else { shapes.len() });
+        }
+        let case = |(inputs, outputs, megabits): Shape, tls| Case {
             inputs,
             outputs,
             media: Media {
@@ -115,11 +123,7 @@ impl Plan {
         };
         let mut cases = Vec::new();
         for tls in schemes {
-            cases.push(case(1, 50, 6, tls));
-            if !quick {
-                cases.push(case(1, 10, 12, tls));
-                cases.push(case(10, 5, 6, tls));
-            }
+            cases.extend(shapes.iter().map(|shape| case(*shape, tls)));
         }
         Ok(Self {
             cases,
@@ -130,8 +134,26 @@ impl Plan {
     }
 }
 
+/// Inputs, outputs of each, and Mbit/s.
+type Shape = (usize, usize, u64);
+
+/// `10x5@6`: ten inputs with five outputs each, at 6 Mbit/s.
+fn shape(text: &str) -> Result<Shape> {
+    let parts = || {
+        let (counts, megabits) = text.split_once('@')?;
+        let (inputs, outputs) = counts.split_once('x')?;
+        Some((
+            inputs.parse().ok()?,
+            outputs.parse().ok()?,
+            megabits.parse().ok().filter(|megabits| *megabits > 0)?,
+        ))
+    };
+    parts().with_context(|| format!("`{text}` is no case; {USAGE}"))
+}
+
 /// What may be said to it.
-pub(crate) const USAGE: &str = "it takes --quick, --rtmp or --rtmps alone, and \
+pub(crate) const USAGE: &str = "it takes --quick, --rtmp or --rtmps alone, \
+     --cases=1x50@6,1x10@12,10x5@6 or others (inputs x outputs @ Mbps), and \
      --relays=floor,floor-20,floor-100,ours-0,ours-20,ours-100,nginx,tee or some of these";
 
 /// Measures, and prints a table for each case.

@@ -19,9 +19,10 @@ pub enum Connection {
     Tls(Box<TlsStream<Counted>>),
 }
 
-/// How old an answer of the kernel may be for an output that keeps up. Asking at each write would
-/// cost a tenth of what the write does.
-const ANSWER_MAX_AGE: Duration = Duration::from_millis(100);
+/// How old an answer of the kernel may be for an output that keeps up: what was acknowledged since
+/// counts as lag, of which it may have eight seconds. The session asks every second; asking at each
+/// write would cost a tenth of what the write does.
+const ANSWER_MAX_AGE: Duration = Duration::from_secs(2);
 
 impl Connection {
     /// What the socket has taken so far, and what of it has arrived.

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
 use broadcast::{
-    Action, Backlog, Cursor, Event, OutputWarning, Read, Reason, Room, SendItem, Step,
+    Action, Backlog, Cursor, Event, OutputWarning, Read, Reason, Room, SendItem, Skipped, Step,
 };
 use rtmp::client::{
     ClientError, ClientEvent, Credentials, Demand, Login, LoginError, PublishClient, PublishTarget,
@@ -121,6 +121,7 @@ async fn publish(
         client,
         outbox: Outbox::default(),
         cursor: Cursor::new(shared.start_policy()),
+        skipped: None,
         items: Vec::new(),
         live: false,
         finishing: false,
@@ -219,6 +220,8 @@ struct Session {
     client: PublishClient,
     outbox: Outbox,
     cursor: Cursor,
+    /// What was told of what it has skipped.
+    skipped: Option<Skipped>,
     /// What was read last; kept for its memory.
     items: Vec<SendItem>,
     live: bool,
@@ -320,7 +323,10 @@ impl Session {
             read = self.read_after(now, Connection::traffic)?;
         }
         self.unread = read == Read::Full;
-        self.attempt.shared.skipped(self.cursor.skipped());
+        let skipped = self.cursor.skipped();
+        if self.skipped.replace(skipped) != Some(skipped) {
+            self.attempt.shared.skipped(skipped);
+        }
         match read {
             Read::TooSlow => return Err(Reason::TooSlow.into()),
             // First what is read of the old one.
@@ -329,6 +335,10 @@ impl Session {
                 self.renewing = true;
             }
             Read::CaughtUp | Read::Full | Read::Unsure => {}
+        }
+        if let Some(batch) = self.attempt.feed.batches().ask(&self.client, &self.items) {
+            self.items.clear();
+            self.outbox.push_batch(batch);
         }
         for SendItem {
             kind,

@@ -18,6 +18,7 @@ use readers::{Gatherer, Readers};
 
 use crate::clock;
 use crate::shards::Shard;
+use crate::wire::Batches;
 
 /// The one place where ingest and egress meet: the publisher appends, every output reads at its
 /// own cursor. The lock is held for a handful of pointers at a time and never across a wait.
@@ -26,6 +27,7 @@ pub struct Feed {
     state: Mutex<State>,
     readers: Arc<Readers>,
     gatherer: Gatherer,
+    batches: Batches,
     shard: Shard,
 }
 
@@ -88,6 +90,7 @@ impl Feed {
             }),
             gatherer: Gatherer::new(gather, Arc::clone(&readers), &shard),
             readers,
+            batches: Batches::default(),
             shard,
         }
     }
@@ -147,6 +150,11 @@ impl Feed {
         items: &mut Vec<SendItem>,
     ) -> Read {
         cursor.read(&self.lock().log, now, backlog, room, items)
+    }
+
+    /// What its readers write in common.
+    pub fn batches(&self) -> &Batches {
+        &self.batches
     }
 
     /// Has `reader` told whenever the log has grown, on [`shard`](Self::shard).

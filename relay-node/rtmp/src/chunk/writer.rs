@@ -114,10 +114,15 @@ impl ChunkedMessage {
     /// All of it in one piece, copied: for control messages and commands.
     pub fn to_bytes(&self) -> Bytes {
         let mut bytes = BytesMut::with_capacity(self.len());
+        self.put(&mut bytes);
+        bytes.freeze()
+    }
+
+    /// Appends all of it to `bytes`, copied.
+    pub fn put(&self, bytes: &mut BytesMut) {
         for part in self.parts() {
             bytes.put_slice(part);
         }
-        bytes.freeze()
     }
 
     /// Header, chunk, header, chunk, …; none but the payload's can be empty.

@@ -19,7 +19,7 @@ pub use target::PublishTarget;
 
 use crate::amf0::Value;
 use crate::capabilities::Capabilities;
-use crate::chunk::{ChunkStreamId, ChunkedMessage, Limits, PayloadTooLong};
+use crate::chunk::{ChunkSize, ChunkStreamId, ChunkedMessage, Limits, PayloadTooLong};
 use crate::command::Command;
 use crate::connection::{Connection, ProtocolError, WINDOW_ACK_SIZE};
 use crate::handshake::HandshakeError;
@@ -55,6 +55,14 @@ pub struct PublishClient {
     stream_id: u32,
     deadline: Option<Instant>,
     capabilities: Capabilities,
+}
+
+/// What of a message's bytes depends on the destination: clients with the same framing make the
+/// same bytes of the same message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Framing {
+    stream_id: u32,
+    chunk_size: ChunkSize,
 }
 
 /// Where the conversation stands.
@@ -152,6 +160,14 @@ impl PublishClient {
             payload,
             chunk_size,
         )
+    }
+
+    /// How messages are framed for this destination.
+    pub fn framing(&self) -> Framing {
+        Framing {
+            stream_id: self.stream_id,
+            chunk_size: self.connection.chunk_size(),
+        }
     }
 
     /// Ends the stream as encoders do, so that the platform knows it was meant: Twitch shows a

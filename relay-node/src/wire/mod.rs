@@ -1,15 +1,20 @@
 //! Bytes between a connection and a protocol's state machine, in both directions at once.
 
+mod batch;
+
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use rtmp::ChunkedMessage;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::io::poll_read_buf;
+
+pub use batch::{Batch, Batches};
 
 /// What is to be written, in order; payloads are shared, and written in as few calls as the
 /// connection allows.
@@ -35,9 +40,21 @@ impl Outbox {
         self.queue.push_back(Outgoing::Message(message));
     }
 
+    /// Puts messages that others write too at the end.
+    pub fn push_batch(&mut self, batch: Arc<Batch>) {
+        self.queue.push_back(Outgoing::Batch(batch));
+    }
+
     /// Forgets every message of which nothing is written yet.
     pub fn keep_begun(&mut self) {
         self.queue.truncate(usize::from(self.begun > 0));
+        if let Some(first) = self.queue.front_mut()
+            && let Outgoing::Batch(batch) = first
+        {
+            *first = Outgoing::Bytes(batch.begun(self.begun));
+            // Where it ends there, nothing is left of it.
+            self.advance(0);
+        }
     }
 
     /// Whether there is nothing more to write.
@@ -58,11 +75,27 @@ impl Outbox {
                 Outgoing::Bytes(bytes) => {
                     slices.extend(bytes.get(skip..).map(IoSlice::new));
                 }
+                Outgoing::Batch(batch) => {
+                    slices.extend(batch.bytes().get(skip..).map(IoSlice::new));
+                }
                 Outgoing::Message(message) => message.slices(skip, &mut slices),
             }
             skip = 0;
         }
         slices
+    }
+
+    /// What is to be written, if it is in one piece.
+    fn piece(&self) -> Option<&[u8]> {
+        let [only] = self.queue.as_slices().0 else {
+            return None;
+        };
+        match only {
+            Outgoing::Bytes(bytes) => bytes.get(self.begun..),
+            Outgoing::Batch(batch) => batch.bytes().get(self.begun..),
+            Outgoing::Message(_) => None,
+        }
+        .filter(|_| self.queue.len() == 1)
     }
 
     fn advance(&mut self, written: usize) {
@@ -79,6 +112,7 @@ impl Outbox {
 #[derive(Debug)]
 enum Outgoing {
     Bytes(Bytes),
+    Batch(Arc<Batch>),
     Message(ChunkedMessage),
 }
 
@@ -86,6 +120,7 @@ impl Outgoing {
     fn len(&self) -> usize {
         match self {
             Self::Bytes(bytes) => bytes.len(),
+            Self::Batch(batch) => batch.bytes().len(),
             Self::Message(message) => message.len(),
         }
     }
@@ -131,7 +166,10 @@ pub fn poll_send<S: AsyncWrite + Unpin>(
     outbox: &mut Outbox,
 ) -> Poll<io::Result<Exchanged>> {
     let mut unflushed = outbox.unflushed;
-    let sent = poll_outgoing(stream, cx, &outbox.slices(), &mut unflushed);
+    let sent = match outbox.piece() {
+        Some(piece) => poll_outgoing(stream, cx, &[IoSlice::new(piece)], &mut unflushed),
+        None => poll_outgoing(stream, cx, &outbox.slices(), &mut unflushed),
+    };
     outbox.unflushed = unflushed;
     if let Poll::Ready(Ok(Exchanged::Wrote(bytes))) = sent {
         outbox.advance(bytes);
@@ -152,7 +190,12 @@ fn poll_outgoing<S: AsyncWrite + Unpin>(
         }
         Exchanged::Flushed
     } else {
-        let bytes = ready!(stream.as_mut().poll_write_vectored(cx, slices))?;
+        let written = match slices {
+            // A vector of one costs more than the one.
+            [piece] => stream.as_mut().poll_write(cx, piece),
+            _ => stream.as_mut().poll_write_vectored(cx, slices),
+        };
+        let bytes = ready!(written)?;
         if bytes == 0 {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
         }
@@ -202,6 +245,9 @@ mod tests {
             expected.extend_from_slice(b"control");
             expected.extend_from_slice(&message(payload).to_bytes());
             outbox.push_message(message(payload));
+            let batch = Batch::of(&[message(b"one"), message(b"another")]);
+            expected.extend_from_slice(batch.bytes());
+            outbox.push_batch(Arc::new(batch));
         }
         let reading = tokio::spawn(async move {
             let mut received = Vec::new();
@@ -234,6 +280,30 @@ mod tests {
         outbox.push_message(message(b"third"));
         outbox.keep_begun();
         assert!(outbox.is_empty());
+    }
+
+    #[tokio::test]
+    async fn of_a_batch_only_a_message_begun_is_kept() {
+        let (first, second) = (message(b"first").len(), message(b"second").len());
+        for (written, kept) in [
+            (0, 0),
+            (1, first),
+            (first, first),
+            (first + 1, first + second),
+        ] {
+            let (mut near, _far) = duplex(written.max(1));
+            let mut outbox = Outbox::default();
+            let messages = [message(b"first"), message(b"second"), message(b"third")];
+            outbox.push_batch(Arc::new(Batch::of(&messages)));
+            if written > 0 {
+                let wrote = exchange(&mut near, None, &mut outbox).await.unwrap();
+                assert_eq!(wrote, Exchanged::Wrote(written));
+            }
+            outbox.keep_begun();
+            let left: usize = outbox.slices().iter().map(|slice| slice.len()).sum();
+            assert_eq!(left, kept - written, "{written} bytes were written");
+            assert_eq!(outbox.is_empty(), left == 0);
+        }
     }
 
     #[tokio::test]
