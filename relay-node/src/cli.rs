@@ -7,12 +7,15 @@ use std::sync::Arc;
 use std::{error, fmt, io};
 
 use clap::{Args, Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
 
 use crate::config::{Config, ConfigError, Written};
-use crate::listeners::{self, InvalidSocket, ListenError};
+use crate::hand_over::{self, Former};
+use crate::listeners::{self, InvalidSocket, Kind, ListenError, Listener};
 use crate::node::{self, Node, SetUp, SetUpError};
 use crate::registry::Registry;
-use crate::{crypto, logging, process, shutdown, supervisor};
+use crate::{crypto, logging, process, shutdown, succession, supervisor};
 
 /// Runs the program with the arguments of this process.
 pub fn main() -> ExitCode {
@@ -52,6 +55,8 @@ enum Failure {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Listen(#[from] ListenError),
+    #[error("cannot make the socket that successors find this process by")]
+    Offer(#[source] io::Error),
     #[error(transparent)]
     SetUp(#[from] SetUpError),
     #[error(transparent)]
@@ -71,7 +76,7 @@ impl Failure {
             Self::SetUp(SetUpError::Random(_) | SetUpError::Threads(_)) | Self::System(_) => {
                 OPERATING_SYSTEM
             }
-            Self::Config(_) | Self::SetUp(_) | Self::Socket(_) => CONFIGURATION,
+            Self::Config(_) | Self::Offer(_) | Self::SetUp(_) | Self::Socket(_) => CONFIGURATION,
             // Another process may let the address go.
             Self::Listen(_) => UNAVAILABLE,
         }
@@ -131,16 +136,69 @@ fn serve(config: Config) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(async {
-        let stop = shutdown::on_signal()?;
-        let node = Node::start(SetUp::new(&config)?, open).await?;
-        supervisor::ready();
-        let watched = watch(Arc::clone(node.registry()));
-        stop.run_until_cancelled(watched).await;
-        supervisor::stopping();
-        node.stop().await;
-        Ok(())
-    })
+    runtime.block_on(run_node(&config, open))
+}
+
+async fn run_node(config: &Config, mut open: Vec<Listener>) -> Result<(), Failure> {
+    let stop = shutdown::on_signal()?;
+    let upgrade = signal(SignalKind::user_defined2())?;
+    let mut set_up = SetUp::new(config)?;
+    let mut former = former(config);
+    if let Some(former) = &mut former {
+        set_up = set_up.beside(former.draining.clone());
+        // A supervisor's own sockets come first.
+        let own: Vec<_> = open.iter().map(|listener| listener.kind).collect();
+        let taken = std::mem::take(&mut former.listeners).into_iter();
+        open.extend(taken.filter(|listener| !own.contains(&listener.kind)));
+    }
+    let admin = listeners::addresses_of(Kind::Admin, &open);
+    let mut node = Node::start(set_up, open).await?;
+    if let Some(former) = former {
+        let admin = admin.iter().any(|address| node.admin().contains(address));
+        let told = tokio::task::spawn_blocking(move || former.accepting(admin));
+        match told.await {
+            Ok(Ok(life)) => {
+                let rivals = Arc::clone(node.registry().rivals());
+                tokio::spawn(async move { life.ended(&rivals).await });
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the former process may go on to accept connections");
+            }
+            Err(_) => {}
+        }
+    }
+    let offer = node.offer().map_err(Failure::Offer)?;
+    supervisor::ready();
+    let watched = watch(Arc::clone(node.registry()));
+    let drained = async {
+        let successor = succession::wait(offer, upgrade, node.registry()).await;
+        node.drain(successor).await;
+        if timeout(config.hand_over.max, node.drained()).await.is_err() {
+            tracing::warn!("the time is over in which to serve what is on air to its end");
+        }
+    };
+    let over = async {
+        tokio::select! {
+            () = drained => {}
+            () = watched => {}
+        }
+    };
+    stop.run_until_cancelled(over).await;
+    supervisor::stopping();
+    node.stop().await;
+    Ok(())
+}
+
+/// The running process of this node, if there is one to take over from.
+fn former(config: &Config) -> Option<Former> {
+    let path = config.hand_over.socket.as_deref()?;
+    match hand_over::take_over(path) {
+        Ok(former) => former,
+        Err(error) => {
+            tracing::warn!(error = %Chain(&error), "nothing is taken over");
+            None
+        }
+    }
 }
 
 /// Settles with the kernel what the process may do. Nothing of it keeps the node from running.

@@ -159,6 +159,15 @@ pub struct ListenError {
     pub source: io::Error,
 }
 
+/// Where those of one kind listen.
+pub fn addresses_of(kind: Kind, listeners: &[Listener]) -> Vec<SocketAddr> {
+    listeners
+        .iter()
+        .filter(|listener| listener.kind == kind)
+        .filter_map(|listener| listener.socket.local_addr().ok())
+        .collect()
+}
+
 /// Where they listen.
 pub fn addresses(listeners: &[Listener]) -> Vec<SocketAddr> {
     listeners

@@ -25,6 +25,7 @@ use crate::config::{self, Config, Source, TokenError};
 use crate::control::{Control, Revs};
 use crate::egress::Dialler;
 use crate::egress::tls::{self, CaFileError};
+use crate::hand_over::{self, Offer, Successor};
 use crate::ingest::tls::{CertificateError, server_config};
 use crate::ingest::{Door, Ingest};
 use crate::listeners::{self, Kind, ListenError, Listener};
@@ -58,6 +59,8 @@ pub struct SetUp {
     revs: Arc<Revs>,
     snapshots: mpsc::Receiver<Snapshot>,
     uplink: Option<Uplink>,
+    hand_over: Option<PathBuf>,
+    draining: Vec<Instance>,
 }
 
 impl SetUp {
@@ -122,7 +125,16 @@ impl SetUp {
             revs,
             snapshots,
             uplink,
+            hand_over: config.hand_over.socket.clone(),
+            draining: Vec::new(),
         })
+    }
+
+    /// These processes of the node may still have broadcasts when this one begins.
+    #[must_use]
+    pub fn beside(mut self, draining: Vec<Instance>) -> Self {
+        self.draining = draining;
+        self
     }
 }
 
@@ -201,7 +213,15 @@ pub struct Node {
     rtmps: Vec<SocketAddr>,
     rtmp: Vec<SocketAddr>,
     admin: Vec<SocketAddr>,
+    /// For successors, if there may be any.
+    sockets: Vec<(Kind, bool, std::net::TcpListener)>,
+    hand_over: Option<PathBuf>,
+    unready: CancellationToken,
+    draining: CancellationToken,
+    /// Serves encoders.
     accepting: CancellationToken,
+    /// Serves the operator.
+    answering: CancellationToken,
     serving: CancellationToken,
     uplink: JoinHandle<()>,
 }
@@ -228,6 +248,16 @@ impl Node {
             tracing::warn!(kind = %unused.kind, "socket that the configuration has no use for");
         }
 
+        let mut sockets = Vec::new();
+        if set_up.hand_over.is_some() {
+            for listener in rtmps.iter().chain(&rtmp).chain(&admin) {
+                let address = listener.socket.local_addr().unwrap_or(NOWHERE);
+                let copy = listener.socket.try_clone();
+                let copy = copy.map_err(|source| ListenError { address, source })?;
+                sockets.push((listener.kind, listener.given, copy));
+            }
+        }
+
         let registry = Arc::new(Registry::new(
             set_up.node.clone(),
             set_up.instance,
@@ -236,10 +266,16 @@ impl Node {
             set_up.dialler,
             set_up.media,
         ));
-        let (accepting, serving) = (CancellationToken::new(), CancellationToken::new());
+        if !set_up.draining.is_empty() {
+            registry.rivals().expect(set_up.draining);
+        }
+        let [unready, draining, accepting, serving] =
+            std::array::from_fn(|_| CancellationToken::new());
+        let answering = serving.child_token();
         let ingest = Ingest::new(
             Arc::clone(&registry),
             Arc::clone(&set_up.door),
+            draining.clone(),
             accepting.clone(),
         );
         let node = Self {
@@ -249,21 +285,25 @@ impl Node {
             registry: Arc::clone(&registry),
             ingest: ingest.clone(),
             door: Arc::clone(&set_up.door),
-            accepting: accepting.clone(),
+            sockets,
+            hand_over: set_up.hand_over,
+            unready: unready.clone(),
+            draining,
+            accepting,
+            answering: answering.clone(),
             serving: serving.clone(),
             uplink: run_uplink(set_up.uplink, Arc::clone(&registry), serving.clone()),
         };
         tokio::spawn(inspect(Arc::clone(&registry), serving.clone()));
-        tokio::spawn(confirm(Arc::clone(&registry), serving.clone()));
+        tokio::spawn(confirm(Arc::clone(&registry), serving));
         tokio::spawn(apply(set_up.snapshots, Arc::clone(&registry)));
         for listener in accept_from(admin)? {
-            let registry = Arc::clone(&registry);
             tokio::spawn(admin::serve(
                 listener,
-                registry,
+                Arc::clone(&registry),
                 Arc::clone(&set_up.door),
-                accepting.clone(),
-                serving.clone(),
+                unready.clone(),
+                answering.clone(),
             ));
         }
         for listener in accept_from(rtmps)? {
@@ -309,9 +349,48 @@ impl Node {
         &self.door
     }
 
+    /// What a successor of this process finds, if one may come.
+    ///
+    /// # Errors
+    ///
+    /// The file that it finds it by cannot be made.
+    pub fn offer(&mut self) -> io::Result<Option<Offer>> {
+        match &self.hand_over {
+            Some(path) => Offer::new(path, std::mem::take(&mut self.sockets)).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Leaves all new connections to another process: says first that it is not ready, then accepts
+    /// none any more, and tells the successor. Those that are there are served on.
+    pub async fn drain(&self, successor: Successor) {
+        self.unready.cancel();
+        self.draining.cancel();
+        if successor.admin {
+            self.answering.cancel();
+        }
+        let connection = successor.draining().await;
+        if let Some(path) = self.hand_over.clone() {
+            let registry = Arc::clone(&self.registry);
+            // To the very end of the process: the successor waits for what is still sent.
+            tokio::spawn(async move {
+                let _connection = connection;
+                hand_over::attend(&path, &registry).await;
+            });
+        }
+        tracing::info!("another process has taken over: this one serves what is on air to its end");
+    }
+
+    /// Waits until a process that drains has nothing more to serve.
+    pub async fn drained(&self) {
+        self.ingest.wait().await;
+        self.registry.silence().await;
+    }
+
     /// Accepts nobody any more, tells the encoders, ends all broadcasts cleanly, and then lets the
     /// control plane know.
     pub async fn stop(self) {
+        self.unready.cancel();
         self.accepting.cancel();
         let gone = async {
             tokio::join!(self.registry.shut_down(), self.ingest.wait());

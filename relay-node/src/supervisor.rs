@@ -10,6 +10,11 @@ pub fn ready() {
     notify(&NotifyState::Ready);
 }
 
+/// Another process, which this one has started, goes on in its place.
+pub fn main_process(pid: u32) {
+    notify(&NotifyState::MainPid(pid));
+}
+
 /// The process is on its way out.
 pub fn stopping() {
     notify(&NotifyState::Stopping);

@@ -4,15 +4,15 @@ use std::fmt::Write as _;
 use std::fs;
 use std::net::TcpStream;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
 use crate::authority::Authority;
-use crate::process::Running;
-use crate::{ports, wait};
+use crate::process::{Process, Running, Signal};
+use crate::{ports, process, wait};
 
 /// One input with its outputs.
 pub struct Input {
@@ -26,6 +26,8 @@ pub struct Input {
 pub struct Node {
     // First, so that it ends before its folder goes.
     running: Running,
+    /// Those that took over, the newest last.
+    successors: Vec<Process>,
     rtmp: u16,
     rtmps: u16,
     _folder: TempDir,
@@ -64,6 +66,8 @@ impl Node {
             .arg("--rtmps-private-key")
             .arg(&authority.server_key)
             .arg("--admin-listen=127.0.0.1:0")
+            .arg("--hand-over-socket")
+            .arg(folder.path().join("hand-over"))
             .arg("--outputs-allow-loopback")
             .arg("--outputs-ca-file")
             .arg(&authority.certificate)
@@ -78,6 +82,7 @@ impl Node {
         }
         Ok(Self {
             running,
+            successors: Vec::new(),
             rtmp,
             rtmps,
             _folder: folder,
@@ -94,11 +99,56 @@ impl Node {
         self.rtmps
     }
 
+    /// Lets a new process take over from the newest one, and returns when it has.
+    pub fn upgrade(&mut self) -> Result<()> {
+        let newest = self.successors.last().map(|process| process.pid);
+        process::signal(newest.unwrap_or_else(|| self.running.pid()), Signal::USR2)?;
+        let nth = self.successors.len();
+        let log = |what: &str| -> Result<Option<String>> {
+            let log = self.running.printed()?;
+            let line = log.lines().filter(|line| line.contains(what)).nth(nth);
+            Ok(line.map(str::to_owned))
+        };
+        let started = wait::until("the new process", START_WITHIN, || log(STARTING))?;
+        let pid = started
+            .rsplit_once("pid=")
+            .map(|(_, pid)| pid.trim().parse());
+        let pid = pid.context("no process id")??;
+        let successor = Process::find(pid).context("the new process is gone")?;
+        self.successors.push(successor);
+        let log = |what: &str| {
+            let log = self.running.printed()?;
+            Ok(log
+                .lines()
+                .filter(|line| line.contains(what))
+                .nth(nth)
+                .map(drop))
+        };
+        wait::until("the take-over", START_WITHIN, || log(TAKEN_OVER))
+    }
+
+    /// Waits for the end of the process that was there first.
+    pub fn first_ended(&mut self, limit: Duration) -> Result<ExitStatus> {
+        self.running.wait(limit)
+    }
+
     /// What it has logged.
     pub fn log(&self) -> Result<String> {
         self.running.printed()
     }
 }
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        process::end_all(&self.successors, START_WITHIN);
+    }
+}
+
+/// What a process logs when it starts one that is to take over.
+const STARTING: &str = "a new process starts, to take over";
+
+/// What it logs when that one has.
+const TAKEN_OVER: &str = "another process has taken over";
 
 /// The program.
 pub fn program() -> Result<PathBuf> {

@@ -14,8 +14,8 @@ use shared::secret::Secret;
 use url::Url;
 
 pub use written::{
-    Addresses, Admin, Control, Count, Gather, Ingest, InvalidCount, InvalidGather, Log, LogFormat,
-    LogLevel, Media, Networks, Outputs, Rtmp, Rtmps, State, Written,
+    Addresses, Admin, Control, Count, Gather, HandOver as WrittenHandOver, Ingest, InvalidCount,
+    InvalidGather, Log, LogFormat, LogLevel, Media, Networks, Outputs, Rtmp, Rtmps, State, Written,
 };
 
 use crate::ingest::Bounds;
@@ -48,6 +48,8 @@ pub struct Config {
     pub gather: Gather,
     /// How much media all broadcasts may hold together, in bytes.
     pub media_memory: usize,
+    /// How another process of the node takes over.
+    pub hand_over: HandOver,
     /// How much to log.
     pub log_level: LogLevel,
     /// How to write the log.
@@ -139,6 +141,13 @@ impl Config {
                     .saturating_mul(MIB),
                 None => DEFAULT_BUDGET,
             },
+            hand_over: HandOver {
+                socket: written.hand_over.socket,
+                max: match written.hand_over.max_minutes {
+                    Some(minutes) => Duration::from_secs(60 * u64::from(minutes)),
+                    None => DEFAULT_HAND_OVER_MAX,
+                },
+            },
             log_level: written.log.level.unwrap_or_default(),
             log_format: written.log.format.unwrap_or_default(),
         })
@@ -202,6 +211,15 @@ fn destinations(allow: Option<Networks>, loopback: bool) -> AddressPolicy {
     let networks = allow.map_or_else(Vec::new, |networks| networks.0);
     let loopback = Network::LOOPBACK.into_iter().filter(|_| loopback);
     AddressPolicy::allowing(networks.into_iter().chain(loopback))
+}
+
+/// `[hand_over]`, complete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HandOver {
+    /// The socket by which a process finds the one that it takes over from, if any ever does.
+    pub socket: Option<PathBuf>,
+    /// How long the one that was taken over from goes on to serve what is on air.
+    pub max: Duration,
 }
 
 /// `[rtmps]`, complete.
@@ -342,6 +360,11 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// Over a night and the day after it: by then somebody has seen to it. As long, a key that was
 /// revoked in the outage may publish.
 const DEFAULT_KEYS_HONOURED_FOR: Duration = Duration::from_secs(24 * 3600);
+
+/// A day: long enough for nearly every broadcast to end by itself, and short enough that a forgotten
+/// process does not live for ever. At its end encoders are told that the node stops, and find the new
+/// process when they connect again.
+const DEFAULT_HAND_OVER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 const KIB: usize = 1024;
 

@@ -356,6 +356,7 @@ fn the_shipped_example_is_right() {
         admin,
         outputs,
         media,
+        hand_over,
         log,
     } = written;
     assert!(control.key_cache_hours.is_some() && state.directory.is_some());
@@ -367,5 +368,6 @@ fn the_shipped_example_is_right() {
     assert!(outputs.allow.is_some());
     assert_eq!(outputs.gather, Some(Gather::default()));
     assert!(media.memory_mib.is_some());
+    assert!(hand_over.socket.is_some() && hand_over.max_minutes == Some(1440));
     assert!(log.level.is_some() && log.format.is_some());
 }

@@ -51,6 +51,9 @@ pub struct Written {
     pub media: Media,
     #[command(flatten)]
     #[expect(missing_docs, reason = "as above")]
+    pub hand_over: HandOver,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "as above")]
     pub log: Log,
 }
 
@@ -139,6 +142,10 @@ impl Written {
             media: Media {
                 memory_mib: self.media.memory_mib.or(below.media.memory_mib),
             },
+            hand_over: HandOver {
+                socket: self.hand_over.socket.or(below.hand_over.socket),
+                max_minutes: self.hand_over.max_minutes.or(below.hand_over.max_minutes),
+            },
             log: Log {
                 level: self.log.level.or(below.log.level),
                 format: self.log.format.or(below.log.format),
@@ -155,6 +162,7 @@ impl Written {
             &mut self.control.token_file,
             &mut self.state.directory,
             &mut self.outputs.ca_file,
+            &mut self.hand_over.socket,
         ]
         .into_iter()
         .flatten()
@@ -405,6 +413,27 @@ pub struct Media {
     /// How much media all broadcasts may hold together for outputs that lag, in MiB
     #[arg(id = "media-memory-mib", long = "media-memory-mib", value_name = "MIB")]
     pub memory_mib: Option<NonZeroU64>,
+}
+
+/// `[hand_over]`: how another process of the node takes over, for an upgrade without a break.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HandOver {
+    /// The socket by which a new process finds the running one, in a folder that nobody else may
+    /// enter; without it none takes over
+    #[arg(
+        id = "hand-over-socket",
+        long = "hand-over-socket",
+        value_name = "FILE"
+    )]
+    pub socket: Option<PathBuf>,
+    /// For how many minutes the former process goes on to serve what is on air
+    #[arg(
+        id = "hand-over-max-minutes",
+        long = "hand-over-max-minutes",
+        value_name = "MINUTES"
+    )]
+    pub max_minutes: Option<u32>,
 }
 
 /// `[log]`: what goes to standard error.

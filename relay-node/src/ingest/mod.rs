@@ -46,28 +46,36 @@ pub struct Ingest {
     registry: Arc<Registry>,
     door: Arc<Door>,
     connections: TaskTracker,
+    drain: CancellationToken,
     stop: CancellationToken,
 }
 
 impl Ingest {
-    /// An ingest behind that door, which is stopped by `stop`.
-    pub fn new(registry: Arc<Registry>, door: Arc<Door>, stop: CancellationToken) -> Self {
+    /// An ingest behind that door, which accepts until `drain` is cancelled, and serves whom it has
+    /// accepted until `stop` is.
+    pub fn new(
+        registry: Arc<Registry>,
+        door: Arc<Door>,
+        drain: CancellationToken,
+        stop: CancellationToken,
+    ) -> Self {
         Self {
             registry,
             door,
             connections: TaskTracker::new(),
+            drain,
             stop,
         }
     }
 
-    /// Accepts from `listener`, with TLS if there is an acceptor for it, until stopped.
+    /// Accepts from `listener`, with TLS if there is an acceptor for it, until drained or stopped.
     pub fn listen(&self, listener: TcpListener, tls: Option<TlsAcceptor>) {
         let ingest = self.clone();
         self.connections
             .spawn(async move { ingest.accept_from(listener, tls).await });
     }
 
-    /// Waits until every encoder has been told that the node stops, and is gone.
+    /// Waits until every encoder is gone.
     pub async fn wait(&self) {
         self.connections.close();
         self.connections.wait().await;
@@ -78,6 +86,7 @@ impl Ingest {
         loop {
             let accepted = tokio::select! {
                 () = self.stop.cancelled() => return,
+                () = self.drain.cancelled() => return,
                 accepted = listener.accept() => accepted,
             };
             match accepted {
@@ -193,7 +202,8 @@ mod tests {
 
     fn ingest() -> Ingest {
         let door = Door::new(Bounds::default(), [0; 32]);
-        Ingest::new(registry(), door, CancellationToken::new())
+        let [drain, stop] = std::array::from_fn(|_| CancellationToken::new());
+        Ingest::new(registry(), door, drain, stop)
     }
 
     /// Both ends of a connection.

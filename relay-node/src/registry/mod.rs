@@ -26,6 +26,7 @@ pub use status::{BroadcastStatus, OutputStatus, Totals};
 use crate::clock;
 use crate::control::{Control, LinkState, Refused, Revs};
 use crate::egress::Dialler;
+use crate::hand_over::{Claimed, Rivals};
 use crate::shards::Shards;
 use on_air::{Ending, OnAir};
 
@@ -44,6 +45,19 @@ pub struct Registry {
     endings: TaskTracker,
     /// A broadcast has begun by an earlier answer of the control plane.
     unconfirmed: Notify,
+    /// A broadcast has ended.
+    ended: Notify,
+    /// Other processes of this node.
+    rivals: Arc<Rivals>,
+}
+
+/// What another process of this node hears that begins a broadcast.
+#[derive(Debug)]
+pub enum Release {
+    /// The input is on air here under a higher epoch.
+    Kept,
+    /// From then on nothing of the input is sent from here.
+    When(CancellationToken),
 }
 
 /// How the media of every broadcast is treated.
@@ -69,6 +83,8 @@ struct Broadcasts {
     early: BTreeMap<InputUid, Snapshot>,
     /// Outputs on their way out; whoever takes the place of one waits for it.
     leaving: BTreeMap<OutputUid, CancellationToken>,
+    /// Broadcasts that have ended and whose outputs are not all gone yet.
+    ending: BTreeMap<InputUid, CancellationToken>,
     sessions: u64,
     totals: Totals,
 }
@@ -92,6 +108,8 @@ impl Registry {
             broadcasts: Mutex::default(),
             endings: TaskTracker::new(),
             unconfirmed: Notify::new(),
+            ended: Notify::new(),
+            rivals: Arc::default(),
         }
     }
 
@@ -120,7 +138,18 @@ impl Registry {
             .guard
             .admit(revision(&snapshot), self.owns(&snapshot))
         {
-            Verdict::Fenced => self.end(&mut broadcasts, input, Ending::Cut(Refusal::Replaced)),
+            Verdict::Fenced => {
+                // Another process of this node waits until the outputs have sent the rest.
+                let is_here = snapshot
+                    .owner
+                    .as_ref()
+                    .is_some_and(|owner| owner.node == self.identity.node);
+                let why = match is_here {
+                    true => Ending::Moved,
+                    false => Ending::Cut(Refusal::Replaced),
+                };
+                self.end(&mut broadcasts, input, why);
+            }
             Verdict::Acknowledge | Verdict::Overtaken => {
                 self.control.applied(on_air.acknowledgement())
             }
@@ -167,6 +196,82 @@ impl Registry {
         self.revs.set(input, snapshot.rev);
         self.control.applied(on_air.acknowledgement());
         self.watch_window(input, on_air);
+    }
+
+    /// The other processes of this node.
+    pub fn rivals(&self) -> &Arc<Rivals> {
+        &self.rivals
+    }
+
+    /// Which process of the node this is.
+    pub fn instance(&self) -> Instance {
+        self.identity.instance
+    }
+
+    /// Lets go of an input that another process of this node begins to send, under `epoch`.
+    pub fn release(&self, input: InputUid, epoch: u64) -> Release {
+        let mut broadcasts = self.lock();
+        if let Some(on_air) = broadcasts.on_air.get(&input) {
+            // A file's epochs belong to the process that counts them: there the newest word counts.
+            let is_static = self.link() == LinkState::Static;
+            if !is_static && on_air.guard.applied().epoch > epoch {
+                return Release::Kept;
+            }
+            self.end(&mut broadcasts, input, Ending::Moved);
+        }
+        let gone = broadcasts.ending.get(&input).cloned();
+        Release::When(gone.unwrap_or_else(|| {
+            let gone = CancellationToken::new();
+            gone.cancel();
+            gone
+        }))
+    }
+
+    /// Makes the outputs of a broadcast that is about to begin wait until no other process of this
+    /// node sends the input.
+    fn claim(
+        self: &Arc<Self>,
+        input: InputUid,
+        epoch: u64,
+        outputs: &[WantedOutput],
+        leaving: &mut BTreeMap<OutputUid, CancellationToken>,
+    ) {
+        let Some(claimed) = self.rivals.claim(input, epoch) else {
+            return;
+        };
+        let mut places = Vec::with_capacity(outputs.len());
+        for output in outputs {
+            let free = CancellationToken::new();
+            let before = leaving.insert(output.uid, free.clone());
+            places.push((before, free.drop_guard()));
+        }
+        let registry = Arc::clone(self);
+        tokio::spawn(async move {
+            if claimed.await == Claimed::Kept {
+                let mut broadcasts = registry.lock();
+                let is_it = |on_air: &OnAir| on_air.guard.applied().epoch <= epoch;
+                if broadcasts.on_air.get(&input).is_some_and(is_it) {
+                    registry.end(&mut broadcasts, input, Ending::Cut(Refusal::Replaced));
+                }
+            }
+            for (before, free) in places {
+                if let Some(before) = before {
+                    before.cancelled().await;
+                }
+                drop(free);
+            }
+        });
+    }
+
+    /// Waits until nothing is on air.
+    pub async fn silence(&self) {
+        loop {
+            let ended = self.ended.notified();
+            if self.lock().on_air.is_empty() {
+                return;
+            }
+            ended.await;
+        }
     }
 
     /// Ends every broadcast, cleanly, and waits until nothing is left of them.
@@ -252,10 +357,16 @@ impl Registry {
         );
         let teller = on_air.teller().clone();
         let gone = on_air.end(why, &mut broadcasts.leaving);
+        let all_gone = CancellationToken::new();
+        broadcasts.ending.retain(|_, gone| !gone.is_cancelled());
+        broadcasts.ending.insert(input, all_gone.clone());
+        let all_gone = all_gone.drop_guard();
+        self.ended.notify_waiters();
         self.endings.spawn(async move {
             for output in gone {
                 output.cancelled().await;
             }
+            drop(all_gone);
             teller.ended(why.departure());
         });
     }

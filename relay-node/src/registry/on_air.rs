@@ -68,6 +68,8 @@ pub(super) enum Ending {
     Cut(Refusal),
     /// Its publisher has gone.
     Left(Departure),
+    /// It goes on in another process of this node.
+    Moved,
 }
 
 impl Ending {
@@ -76,6 +78,7 @@ impl Ending {
         match self {
             Self::Cut(why) => departure(why),
             Self::Left(why) => why,
+            Self::Moved => Departure::Replaced,
         }
     }
 }
@@ -217,6 +220,10 @@ impl OnAir {
     ) -> Vec<CancellationToken> {
         let finish = match why {
             Ending::Left(_) => true,
+            Ending::Moved => {
+                self.cut(Refusal::Replaced);
+                true
+            }
             Ending::Cut(why) => {
                 self.cut(why);
                 why == Refusal::ShuttingDown

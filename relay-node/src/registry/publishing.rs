@@ -122,6 +122,7 @@ impl Registry {
         );
         on_air.unconfirmed = claimed.unconfirmed.clone();
         on_air.treat(settings);
+        self.claim(input, snapshot.epoch, outputs, &mut broadcasts.leaving);
         on_air.reconcile(
             outputs,
             &self.dialler,

@@ -434,7 +434,9 @@ impl NodeState {
     }
 
     fn note(&mut self, instance: Instance, now: Timestamp) {
-        let (heard, lost) = self.roster.heard(instance);
+        let holders = &self.entries;
+        let holds = |instance| holders.values().any(|entry| entry.instance == instance);
+        let (heard, lost) = self.roster.heard(instance, holds);
         self.roster_changed |= heard.note(now);
         if let Some(lost) = lost {
             self.give_up(lost, now);

@@ -37,12 +37,18 @@ pub(super) struct Heard {
 }
 
 impl Roster {
-    /// What is known of a process, and the one that made room for it.
-    pub(super) fn heard(&mut self, instance: Instance) -> (&mut Heard, Option<Instance>) {
+    /// What is known of a process, and the one that made room for it: of those that hold no inputs, if
+    /// there are any, the one first seen longest ago.
+    pub(super) fn heard(
+        &mut self,
+        instance: Instance,
+        holds: impl Fn(Instance) -> bool,
+    ) -> (&mut Heard, Option<Instance>) {
         let order = 1 + self.newest().map_or(0, |(_, heard)| heard.order);
         let mut lost = None;
         if self.instances.len() == MAX_INSTANCES && !self.instances.contains_key(&instance) {
-            let oldest = self.instances.iter().min_by_key(|(_, heard)| heard.order);
+            let known = self.instances.iter();
+            let oldest = known.min_by_key(|&(&instance, heard)| (holds(instance), heard.order));
             if let Some(oldest) = oldest.map(|(&instance, _)| instance) {
                 self.instances.remove(&oldest);
                 lost = Some(oldest);
@@ -120,8 +126,8 @@ pub const GONE_AFTER: Duration = Duration::from_secs(8);
 /// bad line, three are silence.
 pub const SILENT_AFTER: Duration = Duration::from_secs(30);
 
-/// Processes of a node that are remembered; the one first seen longest ago makes room. More than
-/// two at a time are a node that keeps crashing.
+/// Processes of a node that are remembered. More than two at a time are a node that keeps crashing, or
+/// that was upgraded several times while one broadcast ran: its process holds an input, and stays.
 const MAX_INSTANCES: usize = 8;
 
 /// Reports come once a minute: after one and a half without any, a process that was replaced is

@@ -677,10 +677,12 @@ fn what_a_node_has_no_more_in_two_reports_is_over() {
 #[test]
 fn a_process_that_is_forgotten_holds_nothing() {
     let mut node = carrying();
-    for n in 2..=9 {
-        assert_eq!(told(&node), [], "{n}");
-        node.state.report(&report(n, &[], &[]), at(0));
+    // As long as there is one that holds nothing, that one makes room.
+    for n in 2..=8 {
+        node.hand(snapshot(n, 1, 1, owner("a", n)), Via::PublishAnswer, at(0));
     }
+    assert_eq!(told(&node), []);
+    node.state.report(&report(9, &[], &[]), at(0));
     assert_eq!(told(&node), [(input(1), News::Over { epoch: 1 })]);
 }
 
@@ -704,4 +706,21 @@ fn that_a_node_lives_is_written_down_every_fifteen_seconds() {
         let changes = node.state.take_changes();
         assert_eq!(!changes.put.is_empty(), written, "{second}");
     }
+}
+
+#[test]
+fn a_process_that_holds_an_input_outlives_any_number_of_upgrades() {
+    let mut node = Node::new();
+    node.hand(snapshot(1, 3, 1, owner("a", 1)), Via::PublishAnswer, at(0));
+    node.state.report(&report(1, &[(1, 3)], &[]), at(0));
+    for newer in 2..=30 {
+        node.state
+            .report(&report(newer, &[], &[]), at(i64::from(newer)));
+    }
+    assert_eq!(node.endings(), []);
+    // It is still the one that is told what changes.
+    let pushed = node.hand(snapshot(1, 4, 1, owner("a", 1)), Via::Push, at(31));
+    assert_eq!(pushed, Some(None));
+    assert_eq!(node.reconciled(&report(1, &[(1, 3)], &[]), at(31)), [4]);
+    assert_eq!(node.reconciled(&report(30, &[], &[]), at(31)), NOTHING);
 }

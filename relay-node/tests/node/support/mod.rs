@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use relay_node::config::{Config, Gather, LogFormat, LogLevel, RtmpsListener, Source};
+use relay_node::config::{Config, Gather, HandOver, LogFormat, LogLevel, RtmpsListener, Source};
 use relay_node::crypto;
 use relay_node::ingest::Bounds;
 use relay_node::node::{Node, SetUp};
@@ -103,6 +103,10 @@ pub(crate) fn config(tls: &Tls, source: Source) -> Config {
         destinations: AddressPolicy::allowing(Network::LOOPBACK),
         gather: Gather::default(),
         media_memory: broadcast::DEFAULT_BUDGET,
+        hand_over: HandOver {
+            socket: None,
+            max: Duration::from_secs(60),
+        },
         log_level: LogLevel::Info,
         log_format: LogFormat::Text,
     }
