@@ -82,6 +82,36 @@ fn the_service_may_do_little_beside_its_work() -> Result<()> {
     Ok(())
 }
 
+/// How the linker made the program: the same in every profile.
+#[test]
+fn the_program_is_hardened() -> Result<()> {
+    let program = node::program()?;
+    let output = Command::new("readelf")
+        .args(["--wide", "--file-header", "--program-headers", "--dynamic"])
+        .arg(&program)
+        .output()
+        .context("starting readelf")?;
+    let says = String::from_utf8_lossy(&output.stdout);
+    let line = |what: &str| {
+        let mut lines = says.lines();
+        let line = lines.find(|line| line.trim_start().starts_with(what));
+        line.with_context(|| format!("no {what} in {says}"))
+    };
+    // Loaded anywhere, its table of functions resolved at start and then read-only, its stack never
+    // run, and nothing both written and run.
+    ensure!(line("Type:")?.contains("DYN (Position-Independent Executable"));
+    line("GNU_RELRO")?;
+    ensure!(says.contains("(FLAGS_1)") && says.contains("NOW"), "{says}");
+    ensure!(!line("GNU_STACK")?.contains("RWE"), "{says}");
+    ensure!(!says.contains("RWE"), "{says}");
+    ensure!(!says.contains("TEXTREL"), "{says}");
+    ensure!(
+        !says.contains("RPATH") && !says.contains("RUNPATH"),
+        "{says}"
+    );
+    Ok(())
+}
+
 /// The node takes the sockets that systemd holds, whatever its configuration says, and serves a
 /// connection that was made before it ran.
 #[test]

@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use shared::id::{InputUid, Instance};
@@ -143,7 +143,7 @@ async fn what_is_no_node_is_told_from_one() {
 }
 
 /// The newest process, and one that has handed over to it.
-async fn two(path: &PathBuf) -> (Arc<Registry>, Arc<Registry>) {
+async fn two(path: &Path) -> (Arc<Registry>, Arc<Registry>) {
     let (newest, former) = (registry(), registry());
     let offer = Offer::new(path, Vec::new()).unwrap();
     newest.rivals().expect([former.instance()]);
