@@ -4,11 +4,12 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 use std::{error, fmt, io};
 
 use clap::{Args, Parser, Subcommand};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::timeout;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{interval, timeout};
 
 use crate::config::{Config, ConfigError, Written};
 use crate::hand_over::{self, Former};
@@ -34,7 +35,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     crypto::install();
     let result = match line.command {
         Some(Command::Check(what)) => check(what),
-        None => load(line.what).and_then(serve),
+        None => serve(&line.what),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -105,7 +106,7 @@ enum Command {
     Check(What),
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 struct What {
     /// The configuration, a TOML file
     #[arg(value_name = "FILE")]
@@ -128,20 +129,27 @@ fn check(what: What) -> Result<(), Failure> {
     Ok(())
 }
 
-fn serve(config: Config) -> Result<(), Failure> {
+fn serve(what: &What) -> Result<(), Failure> {
+    let config = load(what.clone())?;
     // While there is one thread only.
     let open = listeners::from_systemd()?;
-    logging::init(config.log_level, config.log_format);
+    let level = logging::init(config.log_level, config.log_format);
     prepare(&config);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(run_node(&config, open))
+    runtime.block_on(run_node(what, &config, open, &level))
 }
 
-async fn run_node(config: &Config, mut open: Vec<Listener>) -> Result<(), Failure> {
+async fn run_node(
+    what: &What,
+    config: &Config,
+    mut open: Vec<Listener>,
+    level: &logging::Level,
+) -> Result<(), Failure> {
     let stop = shutdown::on_signal()?;
     let upgrade = signal(SignalKind::user_defined2())?;
+    let hangup = signal(SignalKind::hangup())?;
     let mut set_up = SetUp::new(config)?;
     let mut former = former(config);
     if let Some(former) = &mut former {
@@ -181,6 +189,7 @@ async fn run_node(config: &Config, mut open: Vec<Listener>) -> Result<(), Failur
         tokio::select! {
             () = drained => {}
             () = watched => {}
+            () = follow_files(what, hangup, level, &node) => {}
         }
     };
     stop.run_until_cancelled(over).await;
@@ -188,6 +197,30 @@ async fn run_node(config: &Config, mut open: Vec<Listener>) -> Result<(), Failur
     node.stop().await;
     Ok(())
 }
+
+/// Follows what changes in files while the node runs: the certificate by itself and by SIGHUP, the
+/// level of the log by SIGHUP.
+async fn follow_files(what: &What, mut hangup: Signal, level: &logging::Level, node: &Node) {
+    let mut ticks = interval(LOOK_EVERY);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => node.renew_certificate(false),
+            _ = hangup.recv() => {
+                match load(what.clone()) {
+                    Ok(config) => level.set(config.log_level),
+                    Err(error) => tracing::error!(
+                        error = %Chain(&error),
+                        "the configuration is wrong now: the level of the log stays"
+                    ),
+                }
+                node.renew_certificate(true);
+            }
+        }
+    }
+}
+
+/// Certificates are renewed weeks before they end, and a look at two files costs nothing.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
 
 /// The running process of this node, if there is one to take over from.
 fn former(config: &Config) -> Option<Former> {

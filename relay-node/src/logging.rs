@@ -21,14 +21,29 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{Layer, Registry, fmt};
+use tracing_subscriber::{Layer, Registry, fmt, reload};
 
 use crate::config::{LogFormat, LogLevel};
 
 /// Sends the log of this process to standard error. The first call wins.
-pub fn init(level: LogLevel, format: LogFormat) {
+pub fn init(level: LogLevel, format: LogFormat) -> Level {
+    let (filter, handle) = reload::Layer::new(filter(level));
+    let layer = layer(format, io::stderr).with_filter(filter);
     // A second call only happens in tests, which share a process.
-    let _ = subscriber(level, format, io::stderr).try_init();
+    let _ = Registry::default().with(layer).try_init();
+    Level(handle)
+}
+
+/// How much the log of this process tells, while it runs.
+#[derive(Debug)]
+pub struct Level(reload::Handle<Targets, Registry>);
+
+impl Level {
+    /// Tells more, or less, from now on.
+    pub fn set(&self, level: LogLevel) {
+        // It fails only where there is no log any more.
+        let _ = self.0.reload(filter(level));
+    }
 }
 
 /// A subscriber that writes to `writer`.

@@ -10,14 +10,12 @@ use std::thread;
 use std::time::Duration;
 
 use broadcast::Budget;
-use rustls::ServerConfig;
 use shared::id::{Instance, NodeName};
 use shared::link::Snapshot;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin;
@@ -26,7 +24,7 @@ use crate::control::{Control, Revs};
 use crate::egress::Dialler;
 use crate::egress::tls::{self, CaFileError};
 use crate::hand_over::{self, Offer, Successor};
-use crate::ingest::tls::{CertificateError, server_config};
+use crate::ingest::tls::{Certificate, CertificateError, server_config};
 use crate::ingest::{Door, Ingest};
 use crate::listeners::{self, Kind, ListenError, Listener};
 use crate::registry::{MediaRules, Registry};
@@ -49,7 +47,7 @@ const INSPECT_EVERY: Duration = Duration::from_secs(1);
 pub struct SetUp {
     node: NodeName,
     instance: Instance,
-    rtmps: Option<(Vec<SocketAddr>, Arc<ServerConfig>)>,
+    rtmps: Option<(Vec<SocketAddr>, Arc<Certificate>)>,
     rtmp: Vec<SocketAddr>,
     admin: SocketAddr,
     dialler: Dialler,
@@ -67,7 +65,7 @@ impl SetUp {
     /// Reads the files that the configuration names.
     pub fn new(config: &Config) -> Result<Self, SetUpError> {
         let rtmps = match &config.rtmps {
-            Some(rtmps) => Some((rtmps.listen.clone(), server_config(rtmps)?)),
+            Some(rtmps) => Some((rtmps.listen.clone(), Arc::new(Certificate::new(rtmps)?))),
             None => None,
         };
         let tls = tls::client_config(config.ca_file.as_deref())?;
@@ -213,6 +211,7 @@ pub struct Node {
     rtmps: Vec<SocketAddr>,
     rtmp: Vec<SocketAddr>,
     admin: Vec<SocketAddr>,
+    certificate: Option<Arc<Certificate>>,
     /// For successors, if there may be any.
     sockets: Vec<(Kind, bool, std::net::TcpListener)>,
     hand_over: Option<PathBuf>,
@@ -233,12 +232,12 @@ impl Node {
     ///
     /// An address cannot be listened on.
     pub async fn start(set_up: SetUp, mut open: Vec<Listener>) -> Result<Self, ListenError> {
-        let (rtmps, acceptor) = match set_up.rtmps {
-            Some((addresses, tls)) => (addresses, Some(TlsAcceptor::from(tls))),
+        let (rtmps, certificate) = match set_up.rtmps {
+            Some((addresses, certificate)) => (addresses, Some(certificate)),
             None => (Vec::new(), None),
         };
         let mut listen = |kind, on: &[_]| listeners::complete(kind, on, &mut open);
-        let rtmps = match &acceptor {
+        let rtmps = match &certificate {
             Some(_) => listen(Kind::Rtmps, &rtmps)?,
             None => Vec::new(),
         };
@@ -285,6 +284,7 @@ impl Node {
             registry: Arc::clone(&registry),
             ingest: ingest.clone(),
             door: Arc::clone(&set_up.door),
+            certificate: certificate.clone(),
             sockets,
             hand_over: set_up.hand_over,
             unready: unready.clone(),
@@ -307,7 +307,7 @@ impl Node {
             ));
         }
         for listener in accept_from(rtmps)? {
-            ingest.listen(listener, acceptor.clone());
+            ingest.listen(listener, certificate.clone());
         }
         for listener in accept_from(rtmp)? {
             ingest.listen(listener, None);
@@ -349,6 +349,22 @@ impl Node {
         &self.door
     }
 
+    /// Shows encoders from now on what lies in the certificate's files, if that has changed, or in any
+    /// case if `forced`. What cannot be used is told, and the certificate stays that was shown before.
+    pub fn renew_certificate(&self, forced: bool) {
+        let Some(certificate) = &self.certificate else {
+            return;
+        };
+        match certificate.renew(forced) {
+            Ok(true) => tracing::info!("the certificate was read again"),
+            Ok(false) => {}
+            Err(error) => tracing::error!(
+                %error,
+                "the new certificate cannot be used: the one from before stays"
+            ),
+        }
+    }
+
     /// What a successor of this process finds, if one may come.
     ///
     /// # Errors
@@ -370,6 +386,7 @@ impl Node {
             self.answering.cancel();
         }
         let connection = successor.draining().await;
+        self.registry.handed_over().cancel();
         if let Some(path) = self.hand_over.clone() {
             let registry = Arc::clone(&self.registry);
             // To the very end of the process: the successor waits for what is still sent.

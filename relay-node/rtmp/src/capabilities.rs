@@ -72,10 +72,11 @@ impl Capabilities {
 
     /// What a relay answers a publisher of these capabilities, in the terms that it used.
     ///
-    /// A relay passes on every codec and every form of message, and decodes nothing; it does not
-    /// move publishers to another address, so [`CapsEx::RECONNECT`] is not granted.
+    /// A relay passes on every codec and every form of message, and decodes nothing. It may ask whoever
+    /// obeys to connect again.
     pub fn answer(&self) -> Self {
-        const FORWARDED: u32 = CapsEx::MULTITRACK | CapsEx::MOD_EX | CapsEx::TIMESTAMP_NANO_OFFSET;
+        const GRANTED: u32 =
+            CapsEx::RECONNECT | CapsEx::MULTITRACK | CapsEx::MOD_EX | CapsEx::TIMESTAMP_NANO_OFFSET;
         let any = |asked: &[(String, u32)]| match asked {
             [] => Vec::new(),
             _ => vec![("*".to_owned(), FourCcInfo::CAN_FORWARD)],
@@ -84,7 +85,7 @@ impl Capabilities {
             four_ccs: self.four_ccs.clone(),
             video: any(&self.video),
             audio: any(&self.audio),
-            caps_ex: self.caps_ex & FORWARDED,
+            caps_ex: self.caps_ex & GRANTED,
         }
     }
 
@@ -190,7 +191,7 @@ mod tests {
         assert_eq!(answer.audio, []);
         assert_eq!(
             answer.caps_ex,
-            CapsEx::MULTITRACK | CapsEx::MOD_EX | CapsEx::TIMESTAMP_NANO_OFFSET
+            CapsEx::RECONNECT | CapsEx::MULTITRACK | CapsEx::MOD_EX | CapsEx::TIMESTAMP_NANO_OFFSET
         );
     }
 

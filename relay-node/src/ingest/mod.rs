@@ -26,6 +26,7 @@ use tracing::Instrument;
 use crate::feed::Encoder;
 use crate::registry::Registry;
 use crate::socket;
+use tls::Certificate;
 
 pub use admission::Places;
 pub use bounds::Bounds;
@@ -68,8 +69,8 @@ impl Ingest {
         }
     }
 
-    /// Accepts from `listener`, with TLS if there is an acceptor for it, until drained or stopped.
-    pub fn listen(&self, listener: TcpListener, tls: Option<TlsAcceptor>) {
+    /// Accepts from `listener`, with TLS if there is a certificate for it, until drained or stopped.
+    pub fn listen(&self, listener: TcpListener, tls: Option<Arc<Certificate>>) {
         let ingest = self.clone();
         self.connections
             .spawn(async move { ingest.accept_from(listener, tls).await });
@@ -81,7 +82,7 @@ impl Ingest {
         self.connections.wait().await;
     }
 
-    async fn accept_from(&self, listener: impl Accept, tls: Option<TlsAcceptor>) {
+    async fn accept_from(&self, listener: impl Accept, tls: Option<Arc<Certificate>>) {
         let mut pause = ACCEPT_RETRY.0;
         loop {
             let accepted = tokio::select! {
@@ -94,7 +95,7 @@ impl Ingest {
                     pause = ACCEPT_RETRY.0;
                     let place = self.door.arrive(Some(peer.ip()));
                     let span = tracing::info_span!("encoder", %peer);
-                    let (ingest, tls) = (self.clone(), tls.clone());
+                    let (ingest, tls) = (self.clone(), tls.as_ref().map(|tls| tls.acceptor()));
                     self.connections.spawn(
                         async move { ingest.serve(stream, tls, place).await }.instrument(span),
                     );

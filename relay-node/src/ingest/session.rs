@@ -48,6 +48,7 @@ pub(super) async fn serve<S, C>(
         publisher: None,
         place: Arc::new(place),
         media: Vec::new(),
+        asked_to_move: false,
     };
     match session.drive(&stop, Until::OnAir).await {
         Ok(Over::OnAir) => {}
@@ -109,12 +110,15 @@ struct Session<S> {
     place: Arc<Place>,
     /// What was received and is not on the log yet; kept for its memory.
     media: Vec<Message>,
+    /// Whether it was told that another process has taken over.
+    asked_to_move: bool,
 }
 
 enum Happening {
     Answered(Result<Publisher, Refusal>),
     Cut(Refusal),
     Exchanged(io::Result<Exchanged>),
+    HandedOver,
     TimedOut,
 }
 
@@ -180,6 +184,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                     why = cut(&mut self.publisher) => Happening::Cut(why),
                     () = self.place.lost() => Happening::Cut(Refusal::Displaced),
                     answer = answer(&mut self.request) => Happening::Answered(answer),
+                    () = self.registry.handed_over().cancelled(),
+                        if self.publisher.is_some() && !self.asked_to_move =>
+                    {
+                        Happening::HandedOver
+                    }
                     exchanged = exchange(&mut self.stream, inbox, &mut self.outbox) => {
                         Happening::Exchanged(exchanged)
                     }
@@ -195,6 +204,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                     }
                 }
                 Happening::Cut(why) => self.refuse(why),
+                Happening::HandedOver => {
+                    self.asked_to_move = true;
+                    self.rtmp.ask_to_reconnect();
+                }
                 Happening::Exchanged(exchanged) => match exchanged? {
                     Exchanged::Read(0) => {
                         tracing::debug!("encoder disconnected");

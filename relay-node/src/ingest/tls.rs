@@ -1,15 +1,89 @@
 //! The certificate shown to encoders.
 
-use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+use std::{fs, io};
 
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, version};
+use tokio_rustls::TlsAcceptor;
 
 use crate::config::RtmpsListener;
 use crate::crypto;
+
+/// What is shown to encoders: read from files, and again when they change.
+#[derive(Debug)]
+pub struct Certificate {
+    files: RtmpsListener,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    config: Arc<ServerConfig>,
+    /// The files as they were when they were last read.
+    seen: Stamps,
+}
+
+/// What tells one version of the two files from another, as far as it can be seen.
+type Stamps = [Option<(SystemTime, u64, u64)>; 2];
+
+impl Certificate {
+    /// Reads the files.
+    ///
+    /// # Errors
+    ///
+    /// As [`server_config`].
+    pub fn new(files: &RtmpsListener) -> Result<Self, CertificateError> {
+        let seen = stamps(files);
+        let config = server_config(files)?;
+        Ok(Self {
+            files: files.clone(),
+            state: Mutex::new(State { config, seen }),
+        })
+    }
+
+    /// What the next encoder is shown.
+    pub fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(Arc::clone(&self.lock().config))
+    }
+
+    /// Reads the files again if they have changed since, or in any case if `forced`. Returns whether
+    /// they were read. Encoders that are connected do not notice.
+    ///
+    /// # Errors
+    ///
+    /// As [`server_config`]; then what was read before stays.
+    pub fn renew(&self, forced: bool) -> Result<bool, CertificateError> {
+        let now = stamps(&self.files);
+        {
+            let mut state = self.lock();
+            if !forced && state.seen == now {
+                return Ok(false);
+            }
+            // What is wrong is told once, and tried again when it changes.
+            state.seen = now;
+        }
+        let config = server_config(&self.files)?;
+        self.lock().config = config;
+        Ok(true)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Each change is one assignment.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn stamps(files: &RtmpsListener) -> Stamps {
+    [&files.certificate, &files.private_key].map(|file| {
+        let data = fs::metadata(file).ok()?;
+        Some((data.modified().ok()?, data.len(), data.ino()))
+    })
+}
 
 /// Reads certificate and private key, and checks that they fit together.
 pub fn server_config(files: &RtmpsListener) -> Result<Arc<ServerConfig>, CertificateError> {
@@ -75,10 +149,6 @@ pub enum CertificateError {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use std::fs;
-
-    use tokio_rustls::TlsAcceptor;
-
     use super::*;
 
     /// A certificate that nobody trusts, and the configuration of a node that has it.
@@ -127,6 +197,44 @@ pub(super) mod tests {
             node.process_new_packets().unwrap();
         }
         assert!(!encoder.is_handshaking() && !node.wants_write());
+    }
+
+    #[test]
+    fn a_renewed_certificate_is_shown_and_a_broken_one_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = RtmpsListener {
+            listen: Vec::new(),
+            certificate: folder.path().join("certificate"),
+            private_key: folder.path().join("key"),
+        };
+        let write = || {
+            let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+            fs::write(&files.certificate, made.cert.pem()).unwrap();
+            fs::write(&files.private_key, made.signing_key.serialize_pem()).unwrap();
+        };
+        write();
+        let certificate = Certificate::new(&files).unwrap();
+        let shown = || Arc::clone(&certificate.lock().config);
+        let first = shown();
+        assert!(!certificate.renew(false).unwrap(), "nothing has changed");
+        assert!(Arc::ptr_eq(&shown(), &first));
+        assert!(certificate.renew(true).unwrap());
+        let again = shown();
+        assert!(!Arc::ptr_eq(&again, &first));
+
+        // As if it were half written: it is told once, and the old one stays.
+        fs::write(&files.private_key, "hunter2").unwrap();
+        assert!(matches!(
+            certificate.renew(false),
+            Err(CertificateError::NoPrivateKey(_))
+        ));
+        assert!(!certificate.renew(false).unwrap());
+        assert!(Arc::ptr_eq(&shown(), &again));
+
+        fs::remove_file(&files.private_key).unwrap();
+        write();
+        assert!(certificate.renew(false).unwrap());
+        assert!(!Arc::ptr_eq(&shown(), &again));
     }
 
     #[test]

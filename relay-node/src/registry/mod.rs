@@ -49,6 +49,8 @@ pub struct Registry {
     ended: Notify,
     /// Other processes of this node.
     rivals: Arc<Rivals>,
+    /// Another process takes encoders in in place of this one.
+    handed_over: CancellationToken,
 }
 
 /// What another process of this node hears that begins a broadcast.
@@ -110,6 +112,7 @@ impl Registry {
             unconfirmed: Notify::new(),
             ended: Notify::new(),
             rivals: Arc::default(),
+            handed_over: CancellationToken::new(),
         }
     }
 
@@ -201,6 +204,11 @@ impl Registry {
     /// The other processes of this node.
     pub fn rivals(&self) -> &Arc<Rivals> {
         &self.rivals
+    }
+
+    /// Cancelled when another process takes encoders in in place of this one.
+    pub fn handed_over(&self) -> &CancellationToken {
+        &self.handed_over
     }
 
     /// Which process of the node this is.

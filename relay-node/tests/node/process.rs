@@ -1,8 +1,8 @@
 //! The program itself: how it starts, checks and stops.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
-use std::net::TcpListener;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -156,6 +156,73 @@ fn too_few_files_are_told_at_start() {
         first.contains("only 300 files") && first.contains("LimitNOFILE"),
         "{first}"
     );
+}
+
+#[test]
+fn sighup_reads_certificate_and_level_again_and_drops_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let certificate = || {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        fs::write(path("certificate.pem"), made.cert.pem()).unwrap();
+        fs::write(path("key.pem"), made.signing_key.serialize_pem()).unwrap();
+    };
+    let level = |level: &str| {
+        let text = format!(
+            "[rtmps]\nlisten = \"127.0.0.1:0\"\ncertificate = \"certificate.pem\"\n\
+             private_key = \"key.pem\"\n[log]\nlevel = \"{level}\"\n"
+        );
+        fs::write(path("relay.toml"), text).unwrap();
+    };
+    certificate();
+    level("info");
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let inputs = path("inputs.toml");
+    fs::write(&inputs, "").unwrap();
+    let mut command = Command::new(PROGRAM);
+    command.arg(path("relay.toml")).arg("--static").arg(&inputs);
+    command
+        .arg("--admin-listen=127.0.0.1:0")
+        .arg(format!("--rtmp-listen={port}"));
+    command.stderr(Stdio::piped());
+    let mut node = Ended(command.spawn().unwrap());
+    let mut log = BufReader::new(node.0.stderr.take().unwrap()).lines();
+    let mut says = |what: &str| {
+        let line = log.find(|line| line.as_ref().unwrap().contains(what));
+        assert!(line.is_some(), "{what}");
+    };
+    says("ready");
+    let mut connected = TcpStream::connect(port).unwrap();
+    let pid = node.0.id().to_string();
+    let hangup = || {
+        assert!(
+            Command::new("kill")
+                .args(["-HUP", &pid])
+                .status()
+                .unwrap()
+                .success()
+        )
+    };
+    certificate();
+    hangup();
+    says("the certificate was read again");
+    fs::write(path("key.pem"), "hunter2").unwrap();
+    hangup();
+    says("the one from before stays");
+    certificate();
+    level("debug");
+    hangup();
+    says("the certificate was read again");
+    // Whoever is connected is served, and debugging says when it goes.
+    connected.write_all(&[3; 1537]).unwrap();
+    let mut version = [0];
+    connected.read_exact(&mut version).unwrap();
+    assert_eq!(version, [3]);
+    drop(connected);
+    says("DEBUG");
 }
 
 #[test]

@@ -48,6 +48,8 @@ pub(crate) const TEST: Packages = Packages {
         "gstreamer1.0-plugins-bad",
         // Its systemd-analyze and systemd-socket-activate; nothing of it runs.
         "systemd",
+        // For the /bin/kill that the unit names.
+        "procps",
     ],
 };
 

@@ -3,7 +3,7 @@
 use super::address::{Address, NoKey};
 use super::{Connected, PublishRequested, Refusal, ServerEvent, ServerSession, State};
 use crate::amf0::Value;
-use crate::capabilities::Capabilities;
+use crate::capabilities::{Capabilities, CapsEx};
 use crate::command::{Command, Level, Status};
 use crate::connection::WINDOW_ACK_SIZE;
 
@@ -76,6 +76,7 @@ impl ServerSession {
         self.state = State::Connected;
 
         let capabilities = Capabilities::read(object);
+        self.reconnects = capabilities.caps_ex & CapsEx::RECONNECT != 0;
         self.connection.send_window(WINDOW_ACK_SIZE);
         self.connection.send_peer_bandwidth(WINDOW_ACK_SIZE);
         self.connection.send_chunk_size();
@@ -171,6 +172,15 @@ pub(super) fn publish_start() -> Command {
         level: Level::Status,
         code: "NetStream.Publish.Start",
         description: "The stream has started.",
+    })
+}
+
+/// The status that asks an encoder to connect again.
+pub(super) fn reconnect() -> Command {
+    Command::on_status(Status {
+        level: Level::Status,
+        code: "NetConnection.Connect.ReconnectRequest",
+        description: "The server is being replaced: connect again, to the same address.",
     })
 }
 

@@ -104,6 +104,8 @@ pub struct ServerSession {
     state: State,
     /// Set by `connect`.
     address: Option<Address>,
+    /// Whether the encoder has said that it obeys a request to connect again.
+    reconnects: bool,
     streams: u32,
     waiting_since: Instant,
     heard: u64,
@@ -135,6 +137,7 @@ impl ServerSession {
             events: VecDeque::new(),
             state: State::Opening,
             address: None,
+            reconnects: false,
             streams: 0,
             waiting_since: now,
             heard: 0,
@@ -204,6 +207,15 @@ impl ServerSession {
         if self.connection.is_open() {
             let status = Command::on_status(refusal.status());
             self.connection.send_command(stream_id, &status);
+        }
+    }
+
+    /// Asks a publisher to connect again at the same address, where another server has taken over
+    /// (Enhanced RTMP v2, *Reconnect Request*); it sends on here until it does. Does nothing where the
+    /// encoder has not said that it obeys.
+    pub fn ask_to_reconnect(&mut self) {
+        if self.reconnects && matches!(self.state, State::Publishing(_)) {
+            self.connection.send_command(0, &commands::reconnect());
         }
     }
 

@@ -170,11 +170,37 @@ fn an_encoder_of_enhanced_rtmp_hears_what_is_forwarded() {
         Some(&Value::object([("*", Value::Number(4.0))]))
     );
     assert_eq!(information.get("audioFourCcInfoMap"), None);
-    assert_eq!(information.get("capsEx"), Some(&Value::Number(2.0)));
+    assert_eq!(information.get("capsEx"), Some(&Value::Number(3.0)));
     let [ServerEvent::Connected(connected)] = &studio.events[..] else {
         panic!("{:?}", studio.events);
     };
     assert_eq!(connected.capabilities.caps_ex, 3);
+}
+
+#[test]
+fn an_encoder_that_obeys_is_asked_to_connect_again() {
+    let request = "0 onStatus(0) Null NetConnection.Connect.ReconnectRequest".to_owned();
+    for (caps_ex, obeys) in [(1.0, true), (14.0, false)] {
+        let mut studio = Studio::new();
+        let object = Value::object([
+            ("app", Value::string("live")),
+            ("capsEx", Value::Number(caps_ex)),
+        ]);
+        studio.encoder.call(0, "connect", 1.0, [object]);
+        studio.run().unwrap();
+        studio.publish("key");
+        studio.encoder.take_heard();
+        studio.session.ask_to_reconnect();
+        studio.run().unwrap();
+        assert!(studio.encoder.transcript().is_empty(), "it is not on air");
+        studio.session.accept(studio.now).unwrap();
+        studio.run().unwrap();
+        studio.encoder.take_heard();
+        studio.session.ask_to_reconnect();
+        studio.run().unwrap();
+        let heard = studio.encoder.transcript();
+        assert_eq!(heard.contains(&request), obeys, "{heard:?}");
+    }
 }
 
 #[test]
