@@ -22,7 +22,10 @@ pub fn names(data: &[u8]) {
         let shown = format!("{url:?}");
         if let Some(user) = url.user() {
             let password = user.password.expose();
-            assert!(password.len() < 8 || !shown.contains(password));
+            // A word that stands elsewhere in the URL is no secret, and shown from there.
+            let elsewhere = [url.host(), url.app(), "redacted", "OutputUrl"];
+            let is_elsewhere = elsewhere.iter().any(|part| part.contains(password));
+            assert!(is_elsewhere || password.len() < 8 || !shown.contains(password));
         }
         let policy = AddressPolicy::default();
         if let Ok(address) = url.host().parse::<IpAddr>() {
