@@ -3,6 +3,7 @@
 mod api;
 mod destination;
 mod fanout;
+mod hostile;
 mod reaction;
 mod spread;
 
@@ -29,9 +30,10 @@ fn run(arguments: &[String]) -> Result<()> {
             _ => bail!("`cargo xtask bench api` takes `--quick` alone"),
         },
         [name, rest @ ..] if name == "fanout" => fanout::run(rest),
+        [name] if name == "hostile" => hostile::run(),
         [name] if name == "reaction" => reaction::run(),
         _ => bail!(
-            "name a measurement: `cargo xtask bench reaction`, `api`, or `fanout`; {}",
+            "name a measurement: `cargo xtask bench reaction`, `api`, `hostile`, or `fanout`; {}",
             fanout::USAGE
         ),
     }

@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(place: &Place, arguments: &Arguments) -> Result<()> {
     setup::ensure(place, Purpose::Demo)?;
     // Relaying is measured without a control plane, and the control plane without a node.
-    if arguments.name != "fanout" {
+    if !matches!(arguments.name.as_str(), "fanout" | "hostile") {
         worker::build(place, Profile::Release)?;
     }
     if arguments.name != "api" {
