@@ -1,5 +1,10 @@
 //! Durations as a person reads them, and the time now as D1 keeps it.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "what is stored is dated by the time of day"
+)]
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// `0.4 s`, `12 s`, `3 min 20 s`.

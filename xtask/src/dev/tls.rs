@@ -3,6 +3,11 @@
 //! The authority's key is thrown away after that: people make their system trust the authority,
 //! and so nothing that lies about on this machine can sign for another name.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "certificates are good by the time of day"
+)]
+
 use anyhow::{Context, Result};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,

@@ -82,6 +82,11 @@ impl Roster {
 impl Heard {
     /// Something came from the process. Returns whether that must be stored.
     pub(super) fn note(&mut self, now: Timestamp) -> bool {
+        if now.after(STEP) < self.last() {
+            // The clock was set back: what it said before would hide a silence for as long.
+            (self.noted, self.lately, self.gone) = (now, now, None);
+            return true;
+        }
         self.lately = now.max(self.lately);
         // Once in a while is enough, and spares a write per frame.
         let is_news = self.gone.take().is_some()
@@ -133,6 +138,9 @@ const MAX_INSTANCES: usize = 8;
 /// Reports come once a minute: after one and a half without any, a process that was replaced is
 /// taken for gone.
 const LOST_AFTER: Duration = Duration::from_secs(90);
+
+/// A clock that goes back by more was set: messages are never so late.
+const STEP: Duration = Duration::from_secs(60);
 
 /// How exact that is after the object has lost its memory.
 const NOTE_EVERY: Duration = Duration::from_secs(15);

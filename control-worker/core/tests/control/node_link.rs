@@ -636,6 +636,38 @@ fn pings_count_and_their_absence_too() {
     assert_eq!(told(&node), [(input(1), News::Heard)]);
 }
 
+/// The clock of the machine that the object runs on.
+#[test]
+fn a_clock_that_steps_by_an_hour_ends_nothing() {
+    for step in [3600, -3600] {
+        let mut node = carrying();
+        node.state.look(&[pulse(1, 10)], at(12));
+        let now = 20 + step;
+        // Before anything came by the new time, nobody knows; then all is as before.
+        node.state.look(&[pulse(1, 19)], at(now));
+        let back = report(1, &[(1, 1)], &[]);
+        assert!(node.state.report(&back, at(now + 1)).is_empty());
+        assert_eq!(node.reconciled(&back, at(now + 1)), NOTHING);
+        assert!(node.endings().is_empty());
+        let news = told(&node);
+        match step {
+            3600 => assert!(matches!(
+                news[..],
+                [(_, News::Silent { .. }), (_, News::Heard)]
+            )),
+            _ => assert_eq!(news, []),
+        }
+        node.keep();
+        // A silence is found as soon as before.
+        let silent = at(now + 1).after(SILENT_AFTER);
+        node.state.look(&[], silent);
+        assert!(
+            matches!(told(&node)[..], [(_, News::Silent { .. })]),
+            "{step}"
+        );
+    }
+}
+
 #[test]
 fn what_happened_in_a_silence_is_told_before_its_end() {
     let mut node = carrying();
