@@ -16,6 +16,7 @@ pub mod ingest;
 pub mod listeners;
 pub mod logging;
 pub mod node;
+pub mod panics;
 pub mod process;
 pub mod registry;
 pub mod shards;

@@ -8,6 +8,7 @@ use shared::link::Protocol;
 use super::openmetrics::{Family, Kind, Label, Text};
 use crate::control::LinkState;
 use crate::ingest::DoorFigures;
+use crate::panics;
 use crate::registry::{BroadcastStatus, OutputStatus, Totals};
 
 /// Every metric of the node, of its inputs on air and of their outputs.
@@ -56,6 +57,11 @@ fn of_node(text: &mut Text, link: LinkState, totals: Totals, broadcasts: usize) 
             "relay_connects",
             "Times a destination took a stream.",
             totals.connects,
+        ),
+        (
+            "relay_panics",
+            "Bugs of the node, each of which has ended a connection.",
+            panics::count(),
         ),
     ] {
         text.family(counter(name, help), once((Vec::new(), value)));

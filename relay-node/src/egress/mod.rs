@@ -3,7 +3,11 @@
 mod connection;
 mod destination;
 mod dial;
+#[cfg(test)]
+mod fault;
 mod output;
+#[cfg(test)]
+mod panic_tests;
 mod session;
 pub mod tls;
 

@@ -22,6 +22,8 @@ use tokio_util::io::poll_read_buf;
 use tracing::Span;
 
 use super::connection::Traffic;
+#[cfg(test)]
+use super::fault;
 use super::output::{Ask, Attempt};
 use super::{Connection, DialError};
 use crate::clock;
@@ -240,6 +242,8 @@ struct Session {
 impl Session {
     /// The feed has grown: sends what the socket takes. Whether its task may sleep on.
     fn grown(&mut self) -> bool {
+        #[cfg(test)]
+        fault::here(&self.attempt.destination.server(), fault::Place::Pass);
         self.unread = true;
         // Where it does not publish yet or the socket is full, the task goes on by itself.
         if !self.live || !self.outbox.is_empty() || self.failed.is_some() {
@@ -258,6 +262,8 @@ impl Session {
 
     /// Does what can be done; done when there is nothing more to send and nothing will come.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Left>> {
+        #[cfg(test)]
+        fault::here(&self.attempt.destination.server(), fault::Place::Task);
         if let Some(end) = self.failed.take() {
             return Poll::Ready(Err(end.into()));
         }

@@ -156,6 +156,23 @@ async fn a_key_replaced_while_it_is_checked_is_refused() {
     assert_eq!(publish(&registry).await.err(), Some(Refusal::KeyReplaced));
 }
 
+#[tokio::test]
+async fn a_panic_in_an_encoders_task_ends_that_connection_alone() {
+    let registry = registry();
+    let publisher = publish(&registry).await.unwrap();
+    let task = tokio::spawn(async move {
+        let _publisher = publisher;
+        panic!("as a bug would");
+    });
+    assert!(task.await.unwrap_err().is_panic());
+    // It counts as lost: its broadcast waits for the next one.
+    assert!(registry.status()[0].away_ms.is_some());
+    let publisher = publish(&registry).await.unwrap();
+    assert_eq!(registry.status()[0].away_ms, None);
+    publisher.leave(Departure::Goodbye);
+    assert!(registry.status().is_empty());
+}
+
 /// So many bits a second, for six seconds of the clock that is held.
 async fn send(publisher: &Publisher, registry: &Registry, bitrate: u64) {
     for _ in 0..60 {

@@ -60,6 +60,40 @@ mod tests {
         }
     }
 
+    /// A thousand nodes lose their sockets in the same instant, and the control plane is away for a
+    /// minute.
+    #[test]
+    fn many_come_back_spread_out() {
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut random = move || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state
+        };
+        let tick = Duration::from_millis(100);
+        let mut attempts = vec![0; 600];
+        for _ in 0..1000 {
+            let mut backoff = Backoff::default();
+            let mut at = Duration::ZERO;
+            loop {
+                at += backoff.next(random());
+                let tick = at.as_millis() / tick.as_millis();
+                match attempts.get_mut(tick as usize) {
+                    Some(count) => *count += 1,
+                    None => break,
+                }
+            }
+        }
+        // The first ones come within half a second, a fifth of them in a tenth of one.
+        assert!(attempts.iter().all(|count| *count <= 260), "{attempts:?}");
+        // Later, each waits five seconds on average.
+        let late = &attempts[200..];
+        assert!(late.iter().all(|count| *count <= 45), "{late:?}");
+        let total: u32 = late.iter().sum();
+        assert!((7000..9000).contains(&total), "{total}");
+    }
+
     #[test]
     fn picks_evenly() {
         let (low, high) = (Duration::from_secs(10), Duration::from_secs(20));
