@@ -11,11 +11,12 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::Result;
-use socket2::SockRef;
+use socket2::{Domain, SockRef, Socket, Type};
 
 /// The proxy, until it is dropped.
 pub struct FaultProxy {
     address: SocketAddr,
+    listener: TcpListener,
     state: Arc<State>,
     thread: Option<JoinHandle<()>>,
 }
@@ -61,7 +62,15 @@ struct State {
 impl FaultProxy {
     /// Starts one for `target`, without a fault.
     pub fn start(target: SocketAddr) -> Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let listener = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        listener.set_recv_buffer_size(RECEIVE_BUFFER)?;
+        listener.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
+        listener.listen(64)?;
+        Self::of(listener.into(), target)
+    }
+
+    /// The same, on a socket that listens already.
+    pub fn of(listener: TcpListener, target: SocketAddr) -> Result<Self> {
         let address = listener.local_addr()?;
         let state = Arc::new(State {
             target,
@@ -72,11 +81,12 @@ impl FaultProxy {
             pairs: Mutex::default(),
         });
         let thread = {
-            let state = Arc::clone(&state);
+            let (state, listener) = (Arc::clone(&state), listener.try_clone()?);
             thread::spawn(move || state.accept(&listener))
         };
         Ok(Self {
             address,
+            listener,
             state,
             thread: Some(thread),
         })
@@ -157,8 +167,8 @@ impl Drop for FaultProxy {
         self.state.stop.store(true, Ordering::SeqCst);
         self.restore();
         self.cut(Cut::Finish);
-        // Wakes the thread up.
-        let _ = TcpStream::connect(self.address);
+        // Wakes the thread up; a connection might not get there.
+        let _ = SockRef::from(&self.listener).shutdown(Shutdown::Both);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -260,6 +270,10 @@ impl State {
         let _ = to.shutdown(Shutdown::Write);
     }
 }
+
+/// Of the sockets on the clients' side, in bytes: so little that one who is not read from notices
+/// soon.
+pub const RECEIVE_BUFFER: usize = 16 * 1024;
 
 /// How soon a fault is noticed at most.
 const NOTICE_WITHIN: Duration = Duration::from_millis(20);

@@ -17,6 +17,7 @@ pub mod gstreamer;
 pub mod hooks;
 pub mod link_proxy;
 pub mod listening;
+pub mod namespace;
 pub mod node;
 pub mod obs;
 pub mod packets;

@@ -8,11 +8,12 @@ use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::authority::Authority;
 use crate::process::{Process, Running, Signal};
-use crate::{ports, process, wait};
+use crate::{api, ports, process, wait};
 
 /// One input with its outputs.
 pub struct Input {
@@ -30,6 +31,7 @@ pub struct Node {
     successors: Vec<Process>,
     rtmp: u16,
     rtmps: u16,
+    admin: u16,
     _folder: TempDir,
 }
 
@@ -37,6 +39,15 @@ impl Node {
     /// Starts it with these inputs. It shows encoders the authority's server certificate, and
     /// believes destinations by the authority.
     pub fn start(inputs: &[Input], authority: &Authority) -> Result<Self> {
+        Self::start_with(inputs, authority, |_| {})
+    }
+
+    /// The same, and more said of its process.
+    pub fn start_with(
+        inputs: &[Input],
+        authority: &Authority,
+        more: impl FnOnce(&mut Command),
+    ) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let mut file = String::new();
         for input in inputs {
@@ -54,7 +65,7 @@ impl Node {
         }
         let path = folder.path().join("inputs.toml");
         fs::write(&path, file)?;
-        let (rtmp, rtmps) = (ports::one()?, ports::one()?);
+        let (rtmp, rtmps, admin) = (ports::one()?, ports::one()?, ports::one()?);
         let mut command = Command::new(program()?);
         command
             .arg("--static")
@@ -65,14 +76,17 @@ impl Node {
             .arg(&authority.server_certificate)
             .arg("--rtmps-private-key")
             .arg(&authority.server_key)
-            .arg("--admin-listen=127.0.0.1:0")
+            .arg(format!("--admin-listen=127.0.0.1:{admin}"))
             .arg("--hand-over-socket")
             .arg(folder.path().join("hand-over"))
             .arg("--outputs-allow-loopback")
+            // Where network namespaces of tests are.
+            .arg("--outputs-allow=198.18.0.0/15")
             .arg("--outputs-ca-file")
             .arg(&authority.certificate)
             // Not the level of the other tests: this one's logs are not searched for secrets.
             .env("RUST_LOG", "info");
+        more(&mut command);
         let log = folder.path().join("relay-node.log");
         let running = Running::start("relay-node", &mut command, &log)?;
         for port in [rtmp, rtmps] {
@@ -85,6 +99,7 @@ impl Node {
             successors: Vec::new(),
             rtmp,
             rtmps,
+            admin,
             _folder: folder,
         })
     }
@@ -97,6 +112,17 @@ impl Node {
     /// Where RTMPS is accepted.
     pub fn rtmps(&self) -> u16 {
         self.rtmps
+    }
+
+    /// What it says of its broadcasts.
+    pub fn status(&self) -> Result<Value> {
+        let text = api::get(&format!("http://127.0.0.1:{}/status", self.admin))?;
+        Ok(serde_json::from_str(&text)?)
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.running.pid()
     }
 
     /// Lets a new process take over from the newest one, and returns when it has.

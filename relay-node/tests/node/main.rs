@@ -11,6 +11,7 @@
 mod bounds;
 mod churn;
 mod door;
+mod faults;
 mod login;
 mod outage;
 mod process;

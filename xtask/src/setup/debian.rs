@@ -41,11 +41,15 @@ pub(crate) const FUZZ: Packages = Packages {
 
 /// Another encoder that logs in to destinations.
 pub(crate) const TEST: Packages = Packages {
-    why: "by the tests, as an encoder that is not FFmpeg and as what starts the relay node",
+    why: "by the tests, as an encoder that is not FFmpeg and as what starts the relay node, \
+          and to have packets vanish and clocks step",
     packages: &[
         "gstreamer1.0-tools",
         "gstreamer1.0-plugins-good",
         "gstreamer1.0-plugins-bad",
+        "iproute2",
+        "iptables",
+        "libfaketime",
         // Its systemd-analyze and systemd-socket-activate; nothing of it runs.
         "systemd",
         // For the /bin/kill that the unit names.
