@@ -5,6 +5,7 @@ mod destination;
 mod fanout;
 mod hostile;
 mod reaction;
+mod soak;
 mod spread;
 
 use std::process::ExitCode;
@@ -32,6 +33,7 @@ fn run(arguments: &[String]) -> Result<()> {
         [name, rest @ ..] if name == "fanout" => fanout::run(rest),
         [name] if name == "hostile" => hostile::run(),
         [name] if name == "reaction" => reaction::run(),
+        [name, rest @ ..] if name == "soak" => soak::run(rest),
         _ => bail!(
             "name a measurement: `cargo xtask bench reaction`, `api`, `hostile`, or `fanout`; {}",
             fanout::USAGE

@@ -48,3 +48,30 @@ pub(crate) fn run(place: &Place, arguments: &Arguments) -> Result<()> {
             .current_dir(&place.root),
     )
 }
+
+/// Arguments of `cargo xtask soak`.
+#[derive(clap::Args)]
+pub(crate) struct SoakArguments {
+    /// How long.
+    #[arg(long, value_name = "N", default_value_t = 60)]
+    minutes: u64,
+    /// Chooses the faults of the run that printed this number.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Put the report into docs/reliability.md.
+    #[arg(long)]
+    write: bool,
+}
+
+/// The same, for ten inputs that are hurt at random.
+pub(crate) fn soak(place: &Place, arguments: &SoakArguments) -> Result<()> {
+    let mut rest = vec!["--minutes".to_owned(), arguments.minutes.to_string()];
+    if let Some(seed) = arguments.seed {
+        rest.extend(["--seed".to_owned(), seed.to_string()]);
+    }
+    if arguments.write {
+        rest.push("--write".to_owned());
+    }
+    let name = "soak".to_owned();
+    run(place, &Arguments { name, rest })
+}

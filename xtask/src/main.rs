@@ -46,6 +46,8 @@ enum Command {
     Dependencies,
     /// Gives any bytes to every parser that a peer reaches, by libFuzzer.
     Fuzz(fuzz::Arguments),
+    /// Hurts ten broadcasts at random, everything built for release, and tells what was lost.
+    Soak(bench::SoakArguments),
     /// Makes pictures of every page of the dashboard, of a real broadcast; docs/pictures has some.
     Screenshots,
     /// Compiles the control Worker to Wasm and builds the dashboard, ready for wrangler.
@@ -96,6 +98,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Dev(arguments) => return dev::run(&place, &arguments),
         Command::Test(arguments) => return test::run(&place, &arguments),
         Command::Bench(arguments) => bench::run(&place, &arguments)?,
+        Command::Soak(arguments) => bench::soak(&place, &arguments)?,
         Command::Dependencies => dependencies::run(&place)?,
         Command::Fuzz(arguments) => fuzz::run(&place, &arguments)?,
         Command::Screenshots => screenshots::run(&place)?,

@@ -9,22 +9,22 @@ use rtmp::MessageType;
 
 /// A stream's make.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Media {
+pub(crate) struct Media {
     /// Video and audio together.
-    pub(super) bits_per_second: u64,
+    pub(crate) bits_per_second: u64,
 }
 
 /// A message, and when it is due after the stream's beginning.
 #[derive(Clone, Debug)]
-pub(super) struct Piece {
-    pub(super) kind: MessageType,
-    pub(super) timestamp: u32,
-    pub(super) payload: Bytes,
+pub(crate) struct Piece {
+    pub(crate) kind: MessageType,
+    pub(crate) timestamp: u32,
+    pub(crate) payload: Bytes,
 }
 
 impl Media {
     /// What an encoder says first: metadata and sequence headers.
-    pub(super) fn headers() -> Vec<Piece> {
+    pub(crate) fn headers() -> Vec<Piece> {
         let mut metadata =
             b"\x02\x00\x0d@setDataFrame\x02\x00\x0aonMetaData\x08\0\0\0\x02".to_vec();
         metadata.extend_from_slice(b"\x00\x05width\x00\x40\x9e\0\0\0\0\0\0");
@@ -42,7 +42,7 @@ impl Media {
     }
 
     /// The messages of media in the order of their times, without an end.
-    pub(super) fn pieces(self) -> impl Iterator<Item = Piece> {
+    pub(crate) fn pieces(self) -> impl Iterator<Item = Piece> {
         let audio_bytes = AUDIO_BITS_PER_SECOND * AUDIO_FRAME / AUDIO_RATE / 8;
         let video_bits = self.bits_per_second - AUDIO_BITS_PER_SECOND;
         // A keyframe is as large as several other pictures.
@@ -92,7 +92,7 @@ impl Media {
 }
 
 /// The number in a message of media, and whether it is a keyframe; nothing in headers.
-pub(super) fn number(kind: MessageType, payload: &[u8]) -> Option<(usize, bool)> {
+pub(crate) fn number(kind: MessageType, payload: &[u8]) -> Option<(usize, bool)> {
     let head = match (kind, payload) {
         (MessageType::VIDEO, [0x17 | 0x27, 1, ..]) => KEYFRAME.len(),
         (MessageType::AUDIO, [0xaf, 1, ..]) => SOUND.len(),
@@ -106,7 +106,7 @@ pub(super) fn number(kind: MessageType, payload: &[u8]) -> Option<(usize, bool)>
 }
 
 /// What tells a payload from an altered one.
-pub(super) fn fingerprint(payload: &[u8]) -> u64 {
+pub(crate) fn fingerprint(payload: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     payload.hash(&mut hasher);
     hasher.finish()
@@ -114,7 +114,7 @@ pub(super) fn fingerprint(payload: &[u8]) -> u64 {
 
 /// What a publisher has sent, for those who receive it.
 #[derive(Debug)]
-pub(super) struct Sent {
+pub(crate) struct Sent {
     epoch: Instant,
     messages: Vec<(AtomicU64, AtomicU64)>,
     count: AtomicU64,
@@ -122,7 +122,7 @@ pub(super) struct Sent {
 
 impl Sent {
     /// Nothing yet, with room for a stream of that length.
-    pub(super) fn new(epoch: Instant, length: Duration) -> Self {
+    pub(crate) fn new(epoch: Instant, length: Duration) -> Self {
         let count = length.as_secs() * (PICTURES_PER_SECOND + 1 + AUDIO_RATE / AUDIO_FRAME + 1);
         Self {
             epoch,
@@ -132,7 +132,7 @@ impl Sent {
     }
 
     /// Notes that the message of that number is about to be written; not if there is no more room.
-    pub(super) fn note(&self, number: usize, fingerprint: u64) -> bool {
+    pub(crate) fn note(&self, number: usize, fingerprint: u64) -> bool {
         let Some((at, hash)) = self.messages.get(number) else {
             return false;
         };
@@ -143,12 +143,12 @@ impl Sent {
     }
 
     /// How many messages were sent.
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         usize::try_from(self.count.load(Ordering::Acquire)).unwrap_or(usize::MAX)
     }
 
     /// When the message of that number was sent, and its payload's fingerprint.
-    pub(super) fn message(&self, number: usize) -> Option<(Instant, u64)> {
+    pub(crate) fn message(&self, number: usize) -> Option<(Instant, u64)> {
         let (at, hash) = self.messages.get(number)?;
         let at = at.load(Ordering::Acquire);
         (at > 0).then(|| {

@@ -1,7 +1,7 @@
 //! What relaying costs: ours, its peers, and the floor of the machine, one after the other.
 
 mod floor;
-mod media;
+pub(crate) mod media;
 mod relay;
 mod sink;
 mod source;
