@@ -36,7 +36,10 @@ fn a_panic_is_counted_and_logged_without_what_it_was_about() {
     panics::install();
     let panics: [fn(); 3] = [
         || panic!("fixed words"),
-        || panic!("the key is {}", "hunter2"),
+        || {
+            let key = "hunter2".to_owned();
+            panic!("the key is {key}")
+        },
         || {
             let read = "hunter2".parse::<u8>().map_err(|_| "hunter2".to_owned());
             let _: u8 = read.unwrap();
@@ -48,6 +51,8 @@ fn a_panic_is_counted_and_logged_without_what_it_was_about() {
         let ended = thread.spawn(move || tracing::dispatcher::with_default(&dispatch, panic));
         assert!(ended.unwrap().join().is_err());
     }
+    // What fails from here on is told in the usual way.
+    let _ = std::panic::take_hook();
     assert_eq!(panics::count(), 3);
     let log = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
     assert_eq!(log.lines().count(), 3, "{log}");
