@@ -93,7 +93,8 @@ export class Floor extends DurableObject {
 
 /** What the path names, and ids for what may be made. */
 function fresh(template, path) {
-  const values = { id: hexId(), hash: hexId() + hexId() };
+  // What has no other content than before would not be written.
+  const values = { id: hexId(), hash: hexId() + hexId(), now: Date.now() * 1000 };
   for (const name of ["account", "input", "output", "token", "destination", "policy"]) {
     values[name] = hexId();
   }

@@ -5,13 +5,15 @@ use control_core::failure::Failure;
 use control_core::request::account_name;
 use control_core::token;
 use shared::id::{AccountId, TokenTag};
-use worker::{Env, Request, Response};
+use worker::Env;
 
-use crate::{answer, body, clock, d1, log, random};
+use crate::answer::{self, Answer};
+use crate::request::Request;
+use crate::{clock, d1, log, random};
 
 /// `POST /accounts`
-pub(crate) async fn create(env: &Env, request: &mut Request) -> Result<Response, Failure> {
-    let name = account_name(&body::read(request).await?)?;
+pub(crate) async fn create(env: &Env, request: &Request) -> Result<Answer, Failure> {
+    let name = account_name(&request.body().await?)?;
     let account = draw(name).map_err(log::internal("drawing random bytes"))?;
     let made = d1::batch(env, &account.batch()).await;
     made.map_err(|error| {

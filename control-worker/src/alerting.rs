@@ -15,17 +15,18 @@ use serde::Serialize;
 use serde_json::json;
 use shared::api::{Destination, Policy};
 use shared::id::{DestinationId, PolicyId};
-use worker::{Request, Response};
 
+use crate::answer::{self, Answer};
+use crate::request::Request;
 use crate::webhooks::{ask, ask_object, change, deliveries, read, test};
-use crate::{Caller, answer, body, log, random, settings};
+use crate::{Caller, log, random, settings};
 
 /// Answers a request about an account's notifications.
 pub(crate) async fn serve(
     caller: &Caller<'_>,
     route: AlertingRoute,
-    request: &mut Request,
-) -> Result<Response, Failure> {
+    request: &Request,
+) -> Result<Answer, Failure> {
     match route {
         AlertingRoute::CreateDestination => create_destination(caller, request).await,
         AlertingRoute::CreatePolicy => create_policy(caller, request).await,
@@ -61,12 +62,9 @@ pub(crate) async fn serve(
     }
 }
 
-async fn create_destination(
-    caller: &Caller<'_>,
-    request: &mut Request,
-) -> Result<Response, Failure> {
+async fn create_destination(caller: &Caller<'_>, request: &Request) -> Result<Answer, Failure> {
     let policy = settings::receiver_policy(caller.env)?;
-    let body = DestinationBody::parse(&body::read(request).await?, &policy)?;
+    let body = DestinationBody::parse(&request.body().await?, &policy)?;
     let drawn =
         || -> worker::Result<_> { Ok((random::bytes()?, random::bytes()?, random::bytes()?)) };
     let (id, signing, nonce) = drawn().map_err(log::internal("drawing random bytes"))?;
@@ -98,23 +96,23 @@ async fn create_destination(
 async fn update_destination(
     caller: &Caller<'_>,
     id: DestinationId,
-    request: &mut Request,
-) -> Result<Response, Failure> {
+    request: &Request,
+) -> Result<Answer, Failure> {
     let policy = settings::receiver_policy(caller.env)?;
-    let body = DestinationBody::parse(&body::read(request).await?, &policy)?;
+    let body = DestinationBody::parse(&request.body().await?, &policy)?;
     let batch = ask(caller, NotificationsWrite).update_destination(id, values(caller, id, body)?);
     change::<AnyRow>(caller, &batch, MAX_DESTINATIONS, no_such_destination).await?;
     id_of(id)
 }
 
-async fn delete_destination(caller: &Caller<'_>, id: DestinationId) -> Result<Response, Failure> {
+async fn delete_destination(caller: &Caller<'_>, id: DestinationId) -> Result<Answer, Failure> {
     let batch = ask(caller, NotificationsWrite).delete_destination(id);
     change::<AnyRow>(caller, &batch, MAX_DESTINATIONS, no_such_destination).await?;
     answer::success::<()>(None)
 }
 
-async fn create_policy(caller: &Caller<'_>, request: &mut Request) -> Result<Response, Failure> {
-    let NewPolicy(values) = NewPolicy::parse(&body::read(request).await?)?;
+async fn create_policy(caller: &Caller<'_>, request: &Request) -> Result<Answer, Failure> {
+    let NewPolicy(values) = NewPolicy::parse(&request.body().await?)?;
     let id = random::bytes().map_err(log::internal("drawing random bytes"))?;
     let id = PolicyId::from_random(id);
     let batch = ask(caller, NotificationsWrite).create_policy(id, values);
@@ -125,15 +123,15 @@ async fn create_policy(caller: &Caller<'_>, request: &mut Request) -> Result<Res
 async fn update_policy(
     caller: &Caller<'_>,
     id: PolicyId,
-    request: &mut Request,
-) -> Result<Response, Failure> {
-    let PolicyUpdate(update) = PolicyUpdate::parse(&body::read(request).await?)?;
+    request: &Request,
+) -> Result<Answer, Failure> {
+    let PolicyUpdate(update) = PolicyUpdate::parse(&request.body().await?)?;
     let batch = ask(caller, NotificationsWrite).update_policy(id, update);
     change::<AnyRow>(caller, &batch, MAX_POLICIES, no_such_policy).await?;
     id_of(id)
 }
 
-async fn delete_policy(caller: &Caller<'_>, id: PolicyId) -> Result<Response, Failure> {
+async fn delete_policy(caller: &Caller<'_>, id: PolicyId) -> Result<Answer, Failure> {
     let batch = ask(caller, NotificationsWrite).delete_policy(id);
     change::<AnyRow>(caller, &batch, MAX_POLICIES, no_such_policy).await?;
     answer::success::<()>(None)
@@ -188,6 +186,6 @@ fn values(
 }
 
 /// What Cloudflare answers to create and update: the id alone.
-fn id_of(id: impl Serialize) -> Result<Response, Failure> {
+fn id_of(id: impl Serialize) -> Result<Answer, Failure> {
     answer::success(Some(json!({ "id": id })))
 }

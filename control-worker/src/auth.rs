@@ -8,20 +8,21 @@ use control_core::rate::Allowance;
 use control_core::route::Access;
 use control_core::sql::{Results, token_by_hash};
 use shared::secret::Secret;
-use worker::{Context, Env, Headers, Result};
+use worker::{Context, Env, Result};
 
+use crate::request::Request;
 use crate::scope::Scope;
-use crate::{clock, d1, log, rate, scope, settings};
+use crate::{clock, d1, glue, log, rate, scope, settings};
 
 /// Finds the token of the request and checks that it may take the route.
 pub(crate) async fn authenticate(
-    headers: &Headers,
+    request: &Request,
     access: Access,
     env: &Env,
     context: &Context,
     allowance: &mut Option<Allowance>,
 ) -> std::result::Result<TokenRecord, Failure> {
-    let hash = TokenHash::of(&sent(headers)?);
+    let hash = TokenHash::of(&sent(request)?);
     // A node asks for every encoder that comes: when it starts anew, all of them at once.
     if access != Access::Relay {
         limit(env, hash.as_str(), allowance).await?;
@@ -30,7 +31,7 @@ pub(crate) async fn authenticate(
         return authorize(Some(record), access, clock::now());
     }
     // Whoever guesses asks with another token each time, and each costs the database a look-up.
-    let address = headers.get("cf-connecting-ip").ok().flatten();
+    let address = request.header("cf-connecting-ip");
     let guesses = format!("guesses of {}", address.unwrap_or_default());
     let left = rate::look(env, &guesses);
     if left.is_some_and(Allowance::is_exceeded) {
@@ -47,11 +48,11 @@ pub(crate) async fn authenticate(
 
 /// Checks that the request carries the operator's bootstrap secret.
 pub(crate) async fn authenticate_operator(
-    headers: &Headers,
+    request: &Request,
     env: &Env,
     allowance: &mut Option<Allowance>,
 ) -> std::result::Result<(), Failure> {
-    let sent = sent(headers)?;
+    let sent = sent(request)?;
     limit(env, TokenHash::of(&sent).as_str(), allowance).await?;
     authorize_operator(&sent, settings::bootstrap_token(env).as_deref())
 }
@@ -70,12 +71,16 @@ async fn limit(
 }
 
 /// The token or secret that the request carries.
-fn sent(headers: &Headers) -> std::result::Result<Secret, Failure> {
-    let header = |name| headers.get(name).ok().flatten();
-    let authorization = header("authorization");
-    let (email, key) = (header("x-auth-email"), header("x-auth-key"));
+fn sent(request: &Request) -> std::result::Result<Secret, Failure> {
+    let authorization = request.authorization();
+    // They count only without it.
+    let other = |name| match authorization {
+        Some(_) => None,
+        None => request.header(name),
+    };
+    let (email, key) = (other("x-auth-email"), other("x-auth-key"));
     let credentials = Credentials {
-        authorization: authorization.as_deref(),
+        authorization,
         email: email.as_deref(),
         key: key.as_deref(),
     };
@@ -84,7 +89,7 @@ fn sent(headers: &Headers) -> std::result::Result<Secret, Failure> {
 
 /// Without KV the answer is D1's alone: slower, and as right.
 async fn cached(env: &Env, hash: &TokenHash) -> Option<TokenRecord> {
-    let text = env.kv("TOKENS").ok()?.get(&hash.cache_key()).text().await;
+    let text = glue::text(glue::remembered(env, &hash.cache_key())).await;
     TokenRecord::from_cache(&text.ok()??)
 }
 

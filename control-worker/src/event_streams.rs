@@ -7,10 +7,13 @@ use control_core::route::Route;
 use control_core::sql::StreamOpening;
 use control_core::{auth::TokenId, route::StreamRoute};
 use shared::id::{AccountId, InputUid};
-use worker::{Env, Method, Request, Response, Stub};
+use worker::{Env, Method};
 
+use crate::answer::Answer;
+use crate::object::{self, Object};
+use crate::request::Request;
 use crate::sockets::OPENING;
-use crate::{clock, d1, log, object, rate};
+use crate::{clock, d1, log, rate};
 
 /// The event stream that a route opens.
 #[derive(Clone, Copy)]
@@ -39,8 +42,11 @@ impl EventStream {
 
     /// Whether the request brings no credentials, and wants to bring a token in the first frame.
     pub(crate) fn is_opened_blindly(request: &Request) -> bool {
-        let has = |name| request.headers().has(name).unwrap_or(false);
-        is_upgrade(request) && !has("authorization") && !has("x-auth-key") && !has("x-auth-email")
+        let has = |name| request.header(name).is_some();
+        is_upgrade(request)
+            && request.authorization().is_none()
+            && !has("x-auth-key")
+            && !has("x-auth-email")
     }
 
     /// Opens it for whoever asks, who must name a token at once. Each costs the database a look-up, so
@@ -50,8 +56,8 @@ impl EventStream {
         env: &Env,
         request: &Request,
         allowance: &mut Option<Allowance>,
-    ) -> Result<Response, Failure> {
-        let address = request.headers().get("cf-connecting-ip").ok().flatten();
+    ) -> Result<Answer, Failure> {
+        let address = request.header("cf-connecting-ip");
         let openings = format!("openings of {}", address.unwrap_or_default());
         *allowance = rate::count(env, &openings).await;
         if allowance.is_some_and(Allowance::is_exceeded) {
@@ -67,7 +73,7 @@ impl EventStream {
         env: &Env,
         token: Option<TokenId>,
         request: &Request,
-    ) -> Result<Response, Failure> {
+    ) -> Result<Answer, Failure> {
         let opening = StreamOpening {
             token: token.clone(),
             account: self.account,
@@ -87,39 +93,37 @@ impl EventStream {
             since: since(request),
         };
         let open = async {
-            let mut forwarded = Request::new(&object::url("/stream"), Method::Get)?;
+            let mut forwarded = worker::Request::new(&object::url("/stream"), Method::Get)?;
             let headers = forwarded.headers_mut()?;
             headers.set("upgrade", "websocket")?;
             headers.set(OPENING, &serde_json::to_string(&opening)?)?;
-            object::name_caller(&mut forwarded)?;
-            self.object(env)?.fetch_with_request(forwarded).await
+            self.object(env).open(forwarded).await
         };
-        let answer = open
-            .await
-            .map_err(log::unavailable("opening an event stream"))?;
+        let opened: worker::Result<_> = open.await;
+        let answer = opened.map_err(log::unavailable("opening an event stream"))?;
         match answer.status_code() {
-            101 => Ok(answer),
+            101 => Ok(Answer::Whole(answer)),
             _ => Err(Failure::unavailable()),
         }
     }
 
-    fn object(self, env: &Env) -> worker::Result<Stub> {
+    fn object(self, env: &Env) -> Object<'_> {
         match self.input {
-            Some(input) => object::live_input(env, input),
-            None => object::webhook(env, self.account),
+            Some(input) => Object::of_input(env, input),
+            None => Object::of_account(env, self.account),
         }
     }
 }
 
 /// Whether a request asks for a WebSocket.
 pub(crate) fn is_upgrade(request: &Request) -> bool {
-    let upgrade = request.headers().get("upgrade").ok().flatten();
+    let upgrade = request.header("upgrade");
     upgrade.is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"))
 }
 
 /// The last event that the client has seen; what has another form is as good as unknown.
 fn since(request: &Request) -> Option<shared::api::EventId> {
-    let url = request.url().ok()?;
-    let (_, since) = url.query_pairs().find(|(name, _)| name == "since")?;
+    let mut pairs = worker::url::form_urlencoded::parse(request.query().as_bytes());
+    let (_, since) = pairs.find(|(name, _)| name == "since")?;
     since.parse().ok()
 }

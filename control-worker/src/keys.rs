@@ -2,16 +2,15 @@
 
 use control_core::failure::Failure;
 use control_core::resealing::{Page, Resealed};
-use worker::{Env, Request, Response};
+use worker::Env;
 
-use crate::{answer, clock, d1, log, random, settings};
+use crate::answer::{self, Answer};
+use crate::request::Request;
+use crate::{clock, d1, log, random, settings};
 
 /// `POST /keys/reseal`
-pub(crate) async fn reseal(env: &Env, request: &Request) -> Result<Response, Failure> {
-    let url = request
-        .url()
-        .map_err(log::internal("reading a request's URL"))?;
-    let page = Page::parse(url.query().unwrap_or_default())?;
+pub(crate) async fn reseal(env: &Env, request: &Request) -> Result<Answer, Failure> {
+    let page = Page::parse(request.query())?;
     let keyring = settings::keyring(env)?;
     let batch = page.batch(&keyring, clock::now());
     let batch = batch.map_err(log::internal("reading the keyring"))?;

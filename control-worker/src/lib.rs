@@ -9,11 +9,11 @@ mod alerting;
 mod answer;
 mod auth;
 mod bell;
-mod body;
 mod clock;
 mod d1;
 mod delay;
 mod event_streams;
+mod glue;
 mod keys;
 #[expect(missing_docs, reason = "`durable_object` makes methods without")]
 mod live_input;
@@ -29,6 +29,7 @@ mod rate;
 mod relay;
 #[expect(missing_docs, reason = "`durable_object` makes methods without")]
 mod relay_node;
+mod request;
 mod scope;
 mod settings;
 mod sockets;
@@ -47,9 +48,11 @@ use control_core::ray::Ray;
 use control_core::route::{Access, AccountsRoute, Route};
 use serde_json::json;
 use shared::id::AccountId;
-use worker::{Context, Env, Request, Response, Result, event};
+use worker::{Context, Env, Result, event, web_sys};
 
+use crate::answer::Answer;
 use crate::event_streams::EventStream;
+use crate::request::Request;
 use crate::scope::Scope;
 
 pub use live_input::LiveInput;
@@ -58,32 +61,36 @@ pub use webhook::Webhook;
 
 /// Answers a request of an API client, of a relay node, or for the dashboard.
 #[event(fetch)]
-async fn fetch(request: Request, env: Env, context: Context) -> Result<Response> {
-    let ray = scope::of_client(request.headers())?;
-    Scope::new(Some(ray.clone()), answer(request, &env, &context, &ray)).await
+async fn fetch(request: web_sys::Request, env: Env, context: Context) -> Result<web_sys::Response> {
+    let request = Request::of(request)?;
+    let ray = scope::of_client(&request)?;
+    let answer = answer(&request, &env, &context, &ray);
+    Scope::new(Some(ray.clone()), answer).await
 }
 
-async fn answer(mut request: Request, env: &Env, context: &Context, ray: &Ray) -> Result<Response> {
-    if page_paths::is_asked(&request.inner().method(), &request.path()) {
-        return match page::serve(env).await {
-            Ok(page) => Ok(page),
-            Err(failure) => answer::failure(failure),
-        };
+async fn answer(
+    request: &Request,
+    env: &Env,
+    context: &Context,
+    ray: &Ray,
+) -> Result<web_sys::Response> {
+    if page_paths::is_asked(request.method(), request.path()) {
+        let page = page::serve(env).await.or_else(answer::failure)?;
+        return page.finish(Vec::new());
     }
     let origins = settings::origins(env);
-    let origin = request.headers().get("origin")?;
-    let mut headers = origins.headers(origin.as_deref());
+    let mut headers = origins.headers(request.origin());
     headers.push((scope::HEADER, ray.to_string()));
     let mut allowance = None;
-    let served = serve(&mut request, env, context, &mut allowance).await;
-    body::drain(&mut request).await;
+    let served = serve(request, env, context, &mut allowance).await;
+    request.drain().await;
     headers.extend(allowance.into_iter().flat_map(Allowance::headers));
-    let response = match served {
-        Ok(response) => response,
+    let answer = match served {
+        Ok(answer) => answer,
         Err(failure) => match failure.allowed_methods() {
-            Some(methods) if request.inner().method() == "OPTIONS" => {
-                headers.extend(origins.preflight(origin.as_deref(), methods));
-                answer::methods(methods)?
+            Some(methods) if request.method() == "OPTIONS" => {
+                headers.extend(origins.preflight(request.origin(), methods));
+                answer::methods(methods)
             }
             _ => {
                 if failure.status() >= 500 {
@@ -93,22 +100,21 @@ async fn answer(mut request: Request, env: &Env, context: &Context, ray: &Ray) -
             }
         },
     };
-    answer::finish(response, headers)
+    answer.finish(headers)
 }
 
 async fn serve(
-    request: &mut Request,
+    request: &Request,
     env: &Env,
     context: &Context,
     allowance: &mut Option<Allowance>,
-) -> std::result::Result<Response, Failure> {
-    // Of `worker`'s own type for methods, an unknown one would be a GET.
-    let method = match request.inner().method() {
+) -> std::result::Result<Answer, Failure> {
+    let method = match request.method() {
         // The runtime leaves the body out.
-        method if method == "HEAD" => "GET".to_owned(),
+        "HEAD" => "GET",
         method => method,
     };
-    let route = Route::parse(&method, &request.path())?;
+    let route = Route::parse(method, request.path())?;
     let events = EventStream::of(&route);
     if let Some(events) = events.filter(|_| EventStream::is_opened_blindly(request)) {
         return events.open_blindly(env, request, allowance).await;
@@ -116,13 +122,13 @@ async fn serve(
     let token = match route.access() {
         Access::Anybody => return public(&route, env).await,
         Access::Operator => {
-            auth::authenticate_operator(request.headers(), env, allowance).await?;
+            auth::authenticate_operator(request, env, allowance).await?;
             return match route {
                 Route::Reseal => keys::reseal(env, request).await,
                 _ => accounts::create(env, request).await,
             };
         }
-        access => auth::authenticate(request.headers(), access, env, context, allowance).await?,
+        access => auth::authenticate(request, access, env, context, allowance).await?,
     };
     if let Some(events) = events {
         return events.open(env, Some(token.id), request).await;
@@ -146,7 +152,7 @@ async fn serve(
 }
 
 /// What needs no credentials.
-async fn public(route: &Route, env: &Env) -> std::result::Result<Response, Failure> {
+async fn public(route: &Route, env: &Env) -> std::result::Result<Answer, Failure> {
     match route {
         Route::Lifecycle { input } => live_inputs::lifecycle(env, *input).await,
         Route::OpenApi => answer::json(&openapi::document()?),

@@ -26,9 +26,10 @@ use worker::{
 };
 
 use self::streams::Shown;
-use crate::d1::{self, BatchResults};
+use crate::d1::{self, Rows};
 use crate::delay::Delay;
-use crate::object::trouble;
+use crate::object::{Object, trouble};
+use crate::object_sql::Tables;
 use crate::sockets::Sockets;
 use crate::{clock, log, object, object_sql, scope, settings, sockets};
 
@@ -47,6 +48,7 @@ impl DurableObject for LiveInput {
                 env,
                 one_at_a_time: Mutex::new(()),
                 sockets,
+                tables: Tables::new(SCHEMA),
                 shown: Shown::default(),
                 undecided: Cell::new(None),
             }),
@@ -99,6 +101,7 @@ struct Desk {
     /// an object waits for the database.
     one_at_a_time: Mutex<()>,
     sockets: Rc<Sockets>,
+    tables: Tables,
     shown: Shown,
     /// A change that the account's object was told of and whose end was not seen.
     undecided: Cell<Option<(AccountId, AccountChange)>>,
@@ -174,8 +177,8 @@ impl Desk {
         let rules = self.rules(host, keyring).await?;
         let mut view = rules.view();
         if let Some((node, look)) = rules.look() {
-            let object = object::relay_node(&self.env, &node)?;
-            let asked = pin!(object::call::<Sight>(&object, "/look", &look));
+            let object = Object::of_node(&self.env, &node);
+            let asked = pin!(object.ask::<Sight>("/look", &look));
             match select(asked, Delay::from(LOOK_TIMEOUT)).await {
                 Either::Left((Ok(sight), _)) => view.see(sight),
                 Either::Left((Err(error), _)) => log::failed("asking a node's object", &error),
@@ -232,8 +235,8 @@ impl Desk {
             let rows = object_sql::batch(&sql, &[StatusBook::waiting(after)])?;
             let events: Vec<ApiEvent> = StatusBook::read_events(&rows).map_err(unreadable)?;
             let events = AccountEvents { account, events };
-            let object = object::webhook(&self.env, account)?;
-            if let Err(error) = object::call::<()>(&object, "/events", &events).await {
+            let object = Object::of_account(&self.env, account);
+            if let Err(error) = object.ask::<()>("/events", &events).await {
                 log::failed("handing events to an account's object", &error);
                 return Ok(());
             }
@@ -260,7 +263,7 @@ impl Desk {
         let (state, status) = match stored {
             Some(text) => {
                 let sql = host.storage.sql();
-                object_sql::prepare(&sql, SCHEMA)?;
+                self.tables.make(&sql)?;
                 let rows = object_sql::batch(&sql, &[StatusBook::stored()])?;
                 let status = StatusBook::load(input, &rows).map_err(unreadable)?;
                 (serde_json::from_str(&text)?, status)
@@ -282,10 +285,11 @@ impl Desk {
             storage: self.state.storage(),
             env: &self.env,
             sockets: &self.sockets,
+            tables: &self.tables,
         }
     }
 
-    fn keyring(&self) -> Result<Keyring> {
+    fn keyring(&self) -> Result<Rc<Keyring>> {
         settings::keyring(&self.env).map_err(|failure| Error::RustError(failure.to_string()))
     }
 
@@ -301,11 +305,12 @@ struct ObjectHost<'a> {
     storage: Storage,
     env: &'a Env,
     sockets: &'a Sockets,
+    tables: &'a Tables,
 }
 
 impl Host for ObjectHost<'_> {
     type Error = Error;
-    type Results = BatchResults;
+    type Results = Rows;
 
     async fn store(
         &self,
@@ -321,7 +326,7 @@ impl Host for ObjectHost<'_> {
         // Nothing is awaited between here and the end: the runtime commits all of it or nothing.
         if !status.is_empty() {
             let sql = self.storage.sql();
-            object_sql::prepare(&sql, SCHEMA)?;
+            self.tables.make(&sql)?;
             object_sql::batch(&sql, &status)?;
         }
         self.storage
@@ -331,10 +336,11 @@ impl Host for ObjectHost<'_> {
 
     async fn forget(&self) -> Result<()> {
         self.storage.delete_alarm().await?;
+        self.tables.are_gone();
         self.storage.delete_all().await
     }
 
-    async fn run(&self, batch: Vec<Statement>) -> Result<BatchResults> {
+    async fn run(&self, batch: Vec<Statement>) -> Result<Rows> {
         let results = d1::batch(self.env, &batch).await;
         if let Err(error) = &results {
             log::failed("a live input's batch", error);
@@ -343,8 +349,7 @@ impl Host for ObjectHost<'_> {
     }
 
     async fn hand(&self, node: &NodeName, handed: Handed) -> Result<()> {
-        let object = object::relay_node(self.env, node)?;
-        let taken = object::call(&object, "/hand", &handed).await;
+        let taken = Object::of_node(self.env, node).ask("/hand", &handed).await;
         if let Err(error) = &taken {
             log::failed("handing a snapshot to a node's object", error);
         }

@@ -10,21 +10,21 @@ use control_core::idempotency::{Attempt, Once};
 use control_core::request::{InputQuery, InputUpdate, KeyRotation, NewInput};
 use control_core::sql::{self, InputList, InputRead, InputRow, OutputRow, Results};
 use control_core::status::{self, View};
-use futures_util::future::{Either, join, select};
+use futures_util::future::{Either, select};
 use shared::id::InputUid;
 use shared::stream_key::StreamKey;
-use worker::{Env, Request, Response};
+use worker::Env;
 
+use crate::answer::{self, Answer};
 use crate::delay::Delay;
-use crate::{Caller, answer, body, clock, d1, log, object, random, settings};
+use crate::object::Object;
+use crate::request::Request;
+use crate::{Caller, clock, d1, log, random, settings};
 
 /// `GET /live_inputs`
-pub(crate) async fn list(caller: &Caller<'_>, request: &Request) -> Result<Response, Failure> {
-    let url = request
-        .url()
-        .map_err(log::internal("reading a request's URL"))?;
-    let is_sdk = request.headers().has("x-stainless-lang").unwrap_or(false);
-    let query = InputQuery::parse(url.query().unwrap_or_default(), is_sdk)?;
+pub(crate) async fn list(caller: &Caller<'_>, request: &Request) -> Result<Answer, Failure> {
+    let is_sdk = request.header("x-stainless-lang").is_some();
+    let query = InputQuery::parse(request.query(), is_sdk)?;
     let list = InputList {
         account: caller.account,
         query: &query,
@@ -38,11 +38,8 @@ pub(crate) async fn list(caller: &Caller<'_>, request: &Request) -> Result<Respo
 }
 
 /// `POST /live_inputs`
-pub(crate) async fn create(
-    caller: &Caller<'_>,
-    request: &mut Request,
-) -> Result<Response, Failure> {
-    let bytes = body::read(request).await?;
+pub(crate) async fn create(caller: &Caller<'_>, request: &Request) -> Result<Answer, Failure> {
+    let bytes = request.body().await?;
     let header = idempotency_key(request);
     let attempt = Attempt::parse(header.as_deref(), None, &bytes)?;
     let body = NewInput::parse(&bytes)?;
@@ -68,9 +65,9 @@ pub(crate) async fn create(
 pub(crate) async fn rotate_keys(
     caller: &Caller<'_>,
     input: InputUid,
-    request: &mut Request,
-) -> Result<Response, Failure> {
-    let body = KeyRotation::parse(&body::read(request).await?)?;
+    request: &Request,
+) -> Result<Answer, Failure> {
+    let body = KeyRotation::parse(&request.body().await?)?;
     let random = log::internal("drawing random bytes");
     let (_, secret, nonce) = draw_key().map_err(random)?;
     let key = StreamKey::from_random(input, secret);
@@ -81,7 +78,7 @@ pub(crate) async fn rotate_keys(
 }
 
 /// `GET /live_inputs/:input`
-pub(crate) async fn details(caller: &Caller<'_>, input: InputUid) -> Result<Response, Failure> {
+pub(crate) async fn details(caller: &Caller<'_>, input: InputUid) -> Result<Answer, Failure> {
     let (row, _, view) = read(caller, input).await?;
     show(caller, row, view)
 }
@@ -90,9 +87,9 @@ pub(crate) async fn details(caller: &Caller<'_>, input: InputUid) -> Result<Resp
 pub(crate) async fn update(
     caller: &Caller<'_>,
     input: InputUid,
-    request: &mut Request,
-) -> Result<Response, Failure> {
-    let body = InputUpdate::parse(&body::read(request).await?)?;
+    request: &Request,
+) -> Result<Answer, Failure> {
+    let body = InputUpdate::parse(&request.body().await?)?;
     let change = Change::UpdateInput {
         meta: body.meta,
         enabled: body.enabled,
@@ -102,7 +99,7 @@ pub(crate) async fn update(
 }
 
 /// `DELETE /live_inputs/:input`
-pub(crate) async fn delete(caller: &Caller<'_>, input: InputUid) -> Result<Response, Failure> {
+pub(crate) async fn delete(caller: &Caller<'_>, input: InputUid) -> Result<Answer, Failure> {
     match change(caller, input, Change::DeleteInput).await?.answer {
         ChangeAnswer::Deleted => answer::success::<()>(None),
         _ => Err(Failure::internal()),
@@ -110,13 +107,13 @@ pub(crate) async fn delete(caller: &Caller<'_>, input: InputUid) -> Result<Respo
 }
 
 /// `GET /live_inputs/:input/videos`: nothing is recorded.
-pub(crate) async fn videos(caller: &Caller<'_>, input: InputUid) -> Result<Response, Failure> {
+pub(crate) async fn videos(caller: &Caller<'_>, input: InputUid) -> Result<Answer, Failure> {
     read_rows(caller, input).await?;
     answer::success(Some([(); 0]))
 }
 
 /// `GET /:input/lifecycle`, without an envelope, as players read it.
-pub(crate) async fn lifecycle(env: &Env, input: InputUid) -> Result<Response, Failure> {
+pub(crate) async fn lifecycle(env: &Env, input: InputUid) -> Result<Answer, Failure> {
     let results = d1::batch(env, &[sql::lifecycle(input)]).await;
     let results = results.map_err(log::unavailable("reading a lifecycle"))?;
     let row = results
@@ -130,8 +127,12 @@ pub(crate) async fn read(
     caller: &Caller<'_>,
     input: InputUid,
 ) -> Result<(InputRow, Vec<OutputRow>, View), Failure> {
-    let (rows, view) = join(read_rows(caller, input), view(caller, input)).await;
-    let (row, outputs) = rows?;
+    let rows = pin!(read_rows(caller, input));
+    let asked = pin!(view(caller, input));
+    let ((row, outputs), view) = match select(rows, asked).await {
+        Either::Left((rows, asked)) => (rows?, in_time(asked).await),
+        Either::Right((view, rows)) => (rows.await?, view),
+    };
     Ok((row, outputs, view))
 }
 
@@ -151,18 +152,19 @@ async fn read_rows(
     Ok(outcome.map_err(log::internal("reading a live input"))??)
 }
 
-/// What goes on, as the input's object says in time; else that nobody knows.
+/// What goes on, as the input's object says; else that nobody knows.
 async fn view(caller: &Caller<'_>, input: InputUid) -> View {
-    let asked = async {
-        let object = object::live_input(caller.env, input)?;
-        object::call(&object, "/view", &()).await
-    };
-    match select(pin!(asked), Delay::from(VIEW_TIMEOUT)).await {
-        Either::Left((Ok(view), _)) => view,
-        Either::Left((Err(error), _)) => {
-            log::failed("asking a live input's object", &error);
-            status::unavailable(clock::now())
-        }
+    let object = Object::of_input(caller.env, input);
+    object.ask("/view", &()).await.unwrap_or_else(|error| {
+        log::failed("asking a live input's object", &error);
+        status::unavailable(clock::now())
+    })
+}
+
+/// What goes on, if it is said in time; else that nobody knows.
+async fn in_time(view: impl Future<Output = View> + Unpin) -> View {
+    match select(view, Delay::from(VIEW_TIMEOUT)).await {
+        Either::Left((view, _)) => view,
         Either::Right(((), _)) => {
             log::failed("asking a live input's object", &"it did not answer in time");
             status::unavailable(clock::now())
@@ -172,7 +174,7 @@ async fn view(caller: &Caller<'_>, input: InputUid) -> View {
 
 /// The key by which the request may be repeated.
 pub(crate) fn idempotency_key(request: &Request) -> Option<String> {
-    request.headers().get("idempotency-key").ok().flatten()
+    request.header("idempotency-key")
 }
 
 /// Of what an earlier request made, that it is gone.
@@ -228,14 +230,11 @@ async fn ask(
         change,
         once,
     };
-    let object = object::live_input(caller.env, input)
-        .map_err(log::internal("finding a live input's object"))?;
-    let changed: Changed = object::call(&object, "/change", &request)
-        .await
-        .map_err(|error| {
-            log::failed("changing a live input", &error);
-            Failure::undecided()
-        })?;
+    let object = Object::of_input(caller.env, input);
+    let changed: Changed = object.ask("/change", &request).await.map_err(|error| {
+        log::failed("changing a live input", &error);
+        Failure::undecided()
+    })?;
     match changed.answer {
         ChangeAnswer::NotMade => Err(Failure::unavailable()),
         ChangeAnswer::Refused(refusal) => Err(refusal.into()),
@@ -248,7 +247,7 @@ async fn changed_input(
     caller: &Caller<'_>,
     input: InputUid,
     wanted: Change,
-) -> Result<Response, Failure> {
+) -> Result<Answer, Failure> {
     let Changed { answer, view } = change(caller, input, wanted).await?;
     match answer {
         ChangeAnswer::Input(row) => show(caller, row, view),
@@ -256,7 +255,7 @@ async fn changed_input(
     }
 }
 
-fn show(caller: &Caller<'_>, row: InputRow, view: View) -> Result<Response, Failure> {
+fn show(caller: &Caller<'_>, row: InputRow, view: View) -> Result<Answer, Failure> {
     let (url, keyring) = (
         settings::ingest_url(caller.env)?,
         settings::keyring(caller.env)?,
@@ -264,8 +263,8 @@ fn show(caller: &Caller<'_>, row: InputRow, view: View) -> Result<Response, Fail
     answer::success(Some(shown::live_input(row, view, &url, &keyring)?))
 }
 
-/// How long a read waits for what goes on: an object on another continent that must be woken takes
-/// half of it.
+/// How long a read waits for what goes on once it has the rows: an object on another continent that
+/// must be woken takes half of it.
 const VIEW_TIMEOUT: Duration = Duration::from_secs(2);
 
 fn draw_key() -> worker::Result<([u8; 16], [u8; 16], [u8; 12])> {

@@ -8,50 +8,77 @@ use control_core::trouble::Trouble;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use shared::id::{AccountId, InputUid, NodeName};
-use worker::wasm_bindgen::JsValue;
-use worker::{Env, Error, Method, Request, RequestInit, Response, Result, Stub};
+use worker::{Env, Error, Request, Response, ResponseBuilder, Result};
 
-use crate::log;
 use crate::scope::{self, Scope};
+use crate::{glue, log};
 
-/// The object of a live input.
-pub(crate) fn live_input(env: &Env, input: InputUid) -> Result<Stub> {
-    env.durable_object("LIVE_INPUT")?
-        .get_by_name(&input.to_string())
+/// An object, by the namespace that `wrangler.toml` binds and its name there.
+pub(crate) struct Object<'a> {
+    env: &'a Env,
+    binding: &'static str,
+    name: String,
 }
 
-/// The object of a relay node.
-pub(crate) fn relay_node(env: &Env, node: &NodeName) -> Result<Stub> {
-    env.durable_object("RELAY_NODE")?.get_by_name(node.as_str())
-}
-
-/// The object that keeps and delivers the events of an account.
-pub(crate) fn webhook(env: &Env, account: AccountId) -> Result<Stub> {
-    env.durable_object("WEBHOOK")?
-        .get_by_name(&account.to_string())
-}
-
-/// Asks an object and reads its answer.
-///
-/// # Errors
-///
-/// Where the object failed or is gone: what was asked may have been done or not.
-pub(crate) async fn call<A: DeserializeOwned>(
-    stub: &Stub,
-    path: &str,
-    question: &impl Serialize,
-) -> Result<A> {
-    let mut init = RequestInit::new();
-    init.with_method(Method::Post)
-        .with_body(Some(JsValue::from_str(&to_text(question)?)));
-    let mut request = Request::new_with_init(&url(path), &init)?;
-    name_caller(&mut request)?;
-    let mut response = stub.fetch_with_request(request).await?;
-    let body = response.bytes().await?;
-    if response.status_code() != 200 {
-        return Err(Error::RustError(format!("the object at {path} failed")));
+impl<'a> Object<'a> {
+    /// That of a live input.
+    pub(crate) fn of_input(env: &'a Env, input: InputUid) -> Self {
+        Self {
+            env,
+            binding: "LIVE_INPUT",
+            name: input.to_string(),
+        }
     }
-    from_bytes(&body)
+
+    /// That of a relay node.
+    pub(crate) fn of_node(env: &'a Env, node: &NodeName) -> Self {
+        Self {
+            env,
+            binding: "RELAY_NODE",
+            name: node.as_str().to_owned(),
+        }
+    }
+
+    /// That which keeps and delivers the events of an account.
+    pub(crate) fn of_account(env: &'a Env, account: AccountId) -> Self {
+        Self {
+            env,
+            binding: "WEBHOOK",
+            name: account.to_string(),
+        }
+    }
+
+    /// Asks it and reads its answer.
+    ///
+    /// # Errors
+    ///
+    /// Where the object failed or is gone: what was asked may have been done or not.
+    pub(crate) async fn ask<A: DeserializeOwned>(
+        &self,
+        path: &str,
+        question: &impl Serialize,
+    ) -> Result<A> {
+        let ray = scope::current();
+        let asked = glue::ask(
+            self.env,
+            self.binding,
+            &self.name,
+            &url(path),
+            ray.as_ref().map(Ray::as_str),
+            &to_text(question)?,
+        );
+        let failed = || Error::RustError(format!("the object at {path} failed"));
+        let answer = glue::text(asked).await?.ok_or_else(failed)?;
+        from_bytes(answer.as_bytes())
+    }
+
+    /// Opens a socket at it.
+    pub(crate) async fn open(&self, mut request: Request) -> Result<Response> {
+        name_caller(&mut request)?;
+        let namespace = self.env.durable_object(self.binding)?;
+        let object = namespace.get_by_name(&self.name)?;
+        object.fetch_with_request(request).await
+    }
 }
 
 /// Where an object's end point is; the host is a formality.
@@ -60,7 +87,7 @@ pub(crate) fn url(path: &str) -> String {
 }
 
 /// Tells the object on whose behalf it is asked.
-pub(crate) fn name_caller(request: &mut Request) -> Result<()> {
+fn name_caller(request: &mut Request) -> Result<()> {
     match scope::current() {
         Some(ray) => request.headers_mut()?.set(scope::HEADER, ray.as_str()),
         None => Ok(()),
@@ -86,7 +113,7 @@ pub(crate) async fn serve(
 
 /// An object's answer.
 pub(crate) fn answer(answer: &impl Serialize) -> Result<Response> {
-    Response::ok(to_text(answer)?)
+    Ok(ResponseBuilder::new().fixed(to_text(answer)?.into_bytes()))
 }
 
 /// What an object was asked.

@@ -1,44 +1,46 @@
 //! The database of a Durable Object: runs the core's statements, and gives it their rows.
 
-use control_core::sql::{Param, Results, RowError, Statement};
-use serde::de::DeserializeOwned;
-use serde_json::Value;
-use worker::{Result, SqlStorage, SqlStorageValue};
+use std::cell::Cell;
 
-/// Makes the tables that are not there yet.
-pub(crate) fn prepare(sql: &SqlStorage, schema: &[&str]) -> Result<()> {
-    for statement in schema {
-        sql.exec(statement, None)?;
+use control_core::sql::Statement;
+use worker::{Result, SqlStorage};
+
+use crate::d1::{Rows, to_text};
+use crate::glue;
+
+/// The tables of an object, made once while it is awake.
+pub(crate) struct Tables {
+    schema: &'static [&'static str],
+    are_made: Cell<bool>,
+}
+
+impl Tables {
+    /// Of an object that was just woken.
+    pub(crate) fn new(schema: &'static [&'static str]) -> Self {
+        Self {
+            schema,
+            are_made: Cell::new(false),
+        }
     }
-    Ok(())
+
+    /// Makes those that are not there yet.
+    pub(crate) fn make(&self, sql: &SqlStorage) -> Result<()> {
+        if !self.are_made.get() {
+            for statement in self.schema {
+                sql.exec(statement, None)?;
+            }
+            self.are_made.set(true);
+        }
+        Ok(())
+    }
+
+    /// All that was stored is deleted, and they with it.
+    pub(crate) fn are_gone(&self) {
+        self.are_made.set(false);
+    }
 }
 
 /// Runs the statements in one turn of the object, which the runtime commits whole.
 pub(crate) fn batch(sql: &SqlStorage, statements: &[Statement]) -> Result<Rows> {
-    let answers = statements.iter().map(|statement| {
-        let values: Vec<SqlStorageValue> = statement.params.iter().map(value).collect();
-        sql.exec(statement.sql, values)?.to_array()
-    });
-    answers.collect::<Result<_>>().map(Rows)
-}
-
-/// What a batch answered.
-pub(crate) struct Rows(Vec<Vec<Value>>);
-
-impl Results for Rows {
-    fn rows<T: DeserializeOwned>(&self, index: usize) -> std::result::Result<Vec<T>, RowError> {
-        let error = RowError { statement: index };
-        let rows = self.0.get(index).ok_or(error)?;
-        let rows = rows.iter();
-        rows.map(|row| T::deserialize(row).map_err(|_| error))
-            .collect()
-    }
-}
-
-fn value(param: &Param) -> SqlStorageValue {
-    match param {
-        Param::Integer(number) => SqlStorageValue::Integer(*number),
-        Param::Null => SqlStorageValue::Null,
-        Param::Text(text) => SqlStorageValue::String(text.clone()),
-    }
+    Rows::parse(&glue::rows(sql.as_ref(), &to_text(statements)?)?)
 }

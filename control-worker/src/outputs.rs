@@ -6,12 +6,13 @@ use control_core::failure::Failure;
 use control_core::idempotency::{Attempt, Made};
 use control_core::request::{NewOutput, OutputUpdate};
 use shared::id::{InputUid, OutputUid};
-use worker::{Request, Response};
 
-use crate::{Caller, answer, body, live_inputs, log, random, settings};
+use crate::answer::{self, Answer};
+use crate::request::Request;
+use crate::{Caller, live_inputs, log, random, settings};
 
 /// `GET /live_inputs/:input/outputs`
-pub(crate) async fn list(caller: &Caller<'_>, input: InputUid) -> Result<Response, Failure> {
+pub(crate) async fn list(caller: &Caller<'_>, input: InputUid) -> Result<Answer, Failure> {
     let (_, rows, view) = live_inputs::read(caller, input).await?;
     let keyring = settings::keyring(caller.env)?;
     let show = |row| shown::output(row, &view, caller.account, &keyring);
@@ -24,7 +25,7 @@ pub(crate) async fn details(
     caller: &Caller<'_>,
     input: InputUid,
     uid: OutputUid,
-) -> Result<Response, Failure> {
+) -> Result<Answer, Failure> {
     let (_, rows, view) = live_inputs::read(caller, input).await?;
     let row = rows.into_iter().find(|row| row.uid == uid);
     let row = row.ok_or_else(Failure::no_such_output)?;
@@ -36,10 +37,10 @@ pub(crate) async fn details(
 pub(crate) async fn create(
     caller: &Caller<'_>,
     input: InputUid,
-    request: &mut Request,
-) -> Result<Response, Failure> {
+    request: &Request,
+) -> Result<Answer, Failure> {
     let policy = settings::destinations(caller.env)?;
-    let bytes = body::read(request).await?;
+    let bytes = request.body().await?;
     let header = live_inputs::idempotency_key(request);
     let attempt = Attempt::parse(header.as_deref(), Some(input), &bytes)?;
     let body = NewOutput::parse(&bytes, &policy)?;
@@ -63,10 +64,10 @@ pub(crate) async fn update(
     caller: &Caller<'_>,
     input: InputUid,
     uid: OutputUid,
-    request: &mut Request,
-) -> Result<Response, Failure> {
+    request: &Request,
+) -> Result<Answer, Failure> {
     let policy = settings::destinations(caller.env)?;
-    let body = OutputUpdate::parse(&body::read(request).await?, &policy)?;
+    let body = OutputUpdate::parse(&request.body().await?, &policy)?;
     let nonces = draw_nonces().map_err(log::internal("drawing random bytes"))?;
     let keyring = settings::keyring(caller.env)?;
     let change = Change::update_output(body, caller.account, uid, nonces, &keyring)
@@ -79,7 +80,7 @@ pub(crate) async fn retry(
     caller: &Caller<'_>,
     input: InputUid,
     uid: OutputUid,
-) -> Result<Response, Failure> {
+) -> Result<Answer, Failure> {
     changed(caller, input, Change::RetryOutput { uid }).await
 }
 
@@ -88,7 +89,7 @@ pub(crate) async fn delete(
     caller: &Caller<'_>,
     input: InputUid,
     uid: OutputUid,
-) -> Result<Response, Failure> {
+) -> Result<Answer, Failure> {
     let changed = live_inputs::change(caller, input, Change::DeleteOutput { uid }).await?;
     match changed.answer {
         ChangeAnswer::Deleted => answer::success::<()>(None),
@@ -96,16 +97,12 @@ pub(crate) async fn delete(
     }
 }
 
-async fn changed(
-    caller: &Caller<'_>,
-    input: InputUid,
-    change: Change,
-) -> Result<Response, Failure> {
+async fn changed(caller: &Caller<'_>, input: InputUid, change: Change) -> Result<Answer, Failure> {
     let changed = live_inputs::change(caller, input, change).await?;
     show_changed(caller, changed)
 }
 
-fn show_changed(caller: &Caller<'_>, changed: Changed) -> Result<Response, Failure> {
+fn show_changed(caller: &Caller<'_>, changed: Changed) -> Result<Answer, Failure> {
     match changed.answer {
         ChangeAnswer::Output { output, alike } => {
             let keyring = settings::keyring(caller.env)?;

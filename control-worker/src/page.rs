@@ -1,18 +1,20 @@
 //! The dashboard: its document out of the static assets.
 
 use control_core::failure::Failure;
-use worker::{Env, Response};
+use worker::Env;
 
+use crate::answer::Answer;
 use crate::log;
 
 /// The document, for any path of the dashboard. Its headers are those that the assets have; what
 /// carries them cannot be changed.
-pub(crate) async fn serve(env: &Env) -> Result<Response, Failure> {
+pub(crate) async fn serve(env: &Env) -> Result<Answer, Failure> {
     let assets = env
         .assets(BINDING)
         .map_err(log::internal("finding the page"))?;
     let page = assets.fetch(DOCUMENT, None).await;
-    page.map_err(log::internal("reading the page"))
+    page.map(Answer::Whole)
+        .map_err(log::internal("reading the page"))
 }
 
 /// The binding's name in `wrangler.toml`.

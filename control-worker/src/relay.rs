@@ -12,18 +12,21 @@ use shared::id::NodeName;
 use shared::limits::MAX_LINK_FRAME_BYTES;
 use shared::link::{Owner, PublishAnswer, PublishRefusal, PublishRequest, Reconciliation, Report};
 use shared::stream_key::StreamKey;
-use worker::{Env, Method, Request, Response};
+use worker::{Env, Method};
 
+use crate::answer::{self, Answer};
 use crate::event_streams::is_upgrade;
-use crate::{answer, body, clock, d1, log, object, settings};
+use crate::object::{self, Object};
+use crate::request::Request;
+use crate::{clock, d1, log, settings};
 
 /// Answers a relay node.
 pub(crate) async fn serve(
     env: &Env,
     token: TokenId,
     route: RelayRoute,
-    request: &mut Request,
-) -> Result<Response, Failure> {
+    request: &Request,
+) -> Result<Answer, Failure> {
     match route {
         RelayRoute::Link { node } => link(env, &node, request).await,
         RelayRoute::Poll { node } => poll(env, &node, request).await,
@@ -33,8 +36,8 @@ pub(crate) async fn serve(
 
 /// May this key publish? It is checked before any object is touched, so that a wrong one makes
 /// none.
-async fn publish(env: &Env, token: TokenId, request: &mut Request) -> Result<Response, Failure> {
-    let body = body::read(request).await?;
+async fn publish(env: &Env, token: TokenId, request: &Request) -> Result<Answer, Failure> {
+    let body = request.body().await?;
     let asked: PublishRequest = relay_request::parse(&body)?;
     let unknown = PublishAnswer::Refused {
         reason: PublishRefusal::UnknownKey,
@@ -64,9 +67,8 @@ async fn publish(env: &Env, token: TokenId, request: &mut Request) -> Result<Res
         },
         key: number,
     };
-    let object = object::live_input(env, key.input())
-        .map_err(log::internal("finding a live input's object"))?;
-    let outcome = object::call(&object, "/publish", &publish).await;
+    let object = Object::of_input(env, key.input());
+    let outcome = object.ask("/publish", &publish).await;
     match outcome.map_err(log::unavailable("asking a live input's object"))? {
         PublishOutcome::Answer(told) => answer::json(&told),
         PublishOutcome::TokenRevoked => Err(Failure::invalid_token()),
@@ -74,28 +76,26 @@ async fn publish(env: &Env, token: TokenId, request: &mut Request) -> Result<Res
 }
 
 /// Opens a node's socket at the node's object.
-async fn link(env: &Env, node: &NodeName, request: &Request) -> Result<Response, Failure> {
+async fn link(env: &Env, node: &NodeName, request: &Request) -> Result<Answer, Failure> {
     if !is_upgrade(request) {
         return Err(Failure::upgrade_required());
     }
     let open = async {
-        let mut forwarded = Request::new(&object::url("/link"), Method::Get)?;
+        let mut forwarded = worker::Request::new(&object::url("/link"), Method::Get)?;
         forwarded.headers_mut()?.set("upgrade", "websocket")?;
-        object::name_caller(&mut forwarded)?;
-        let object = object::relay_node(env, node)?;
-        object.fetch_with_request(forwarded).await
+        Object::of_node(env, node).open(forwarded).await
     };
-    open.await
+    let opened: worker::Result<_> = open.await;
+    opened
+        .map(Answer::Whole)
         .map_err(log::unavailable("opening a node's socket"))
 }
 
 /// Answers a node whose socket is down.
-async fn poll(env: &Env, node: &NodeName, request: &mut Request) -> Result<Response, Failure> {
-    let body = body::within(request, MAX_LINK_FRAME_BYTES).await?;
+async fn poll(env: &Env, node: &NodeName, request: &Request) -> Result<Answer, Failure> {
+    let body = request.body_within(MAX_LINK_FRAME_BYTES).await?;
     let report: Report = relay_request::parse(&body)?;
-    let object =
-        object::relay_node(env, node).map_err(log::internal("finding a relay node's object"))?;
-    let answered = object::call(&object, "/report", &report).await;
+    let answered = Object::of_node(env, node).ask("/report", &report).await;
     let reconciliation: Reconciliation =
         answered.map_err(log::unavailable("asking a relay node's object"))?;
     answer::json(&reconciliation)

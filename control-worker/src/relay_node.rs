@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::pin::pin;
+use std::rc::Rc;
 use std::time::Duration;
 
 use control_core::keys::Keyring;
@@ -24,6 +25,7 @@ use worker::{
 
 use crate::bell::Bell;
 use crate::delay::Delay;
+use crate::object::Object;
 use crate::pulse::Pulses;
 use crate::{clock, log, object, random, scope, settings};
 
@@ -276,8 +278,8 @@ impl RelayNode {
     }
 
     async fn ask(&self, ask: &Ask) -> Result<Snapshot> {
-        let object = object::live_input(&self.env, ask.input)?;
-        object::call(&object, "/ask", ask).await
+        let object = Object::of_input(&self.env, ask.input);
+        object.ask("/ask", ask).await
     }
 
     /// Tells the objects of inputs what is new. Those that could not be told are told again when
@@ -305,8 +307,8 @@ impl RelayNode {
     }
 
     async fn tell_one(&self, input: InputUid, told: &Told) -> Result<()> {
-        let object = object::live_input(&self.env, input)?;
-        object::call(&object, "/told", told).await
+        let object = Object::of_input(&self.env, input);
+        object.ask("/told", told).await
     }
 
     fn hand(&self, handed: Handed) -> Result<()> {
@@ -414,7 +416,7 @@ impl RelayNode {
             .ok_or_else(|| Error::RustError("the object is not named after a relay node".into()))
     }
 
-    fn keyring(&self) -> Result<Keyring> {
+    fn keyring(&self) -> Result<Rc<Keyring>> {
         settings::keyring(&self.env).map_err(|failure| Error::RustError(failure.to_string()))
     }
 }

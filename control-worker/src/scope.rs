@@ -11,6 +11,7 @@ use control_core::ray::Ray;
 use worker::{Headers, Result};
 
 use crate::random;
+use crate::request::Request;
 
 thread_local! {
     static CURRENT: RefCell<Option<Ray>> = const { RefCell::new(None) };
@@ -25,8 +26,8 @@ pub(crate) fn current() -> Option<Ray> {
 }
 
 /// The id of a client's request: the platform's, or a new one.
-pub(crate) fn of_client(headers: &Headers) -> Result<Ray> {
-    match of_caller(headers) {
+pub(crate) fn of_client(request: &Request) -> Result<Ray> {
+    match request.ray() {
         Some(ray) => Ok(ray),
         None => random::bytes().map(Ray::random),
     }

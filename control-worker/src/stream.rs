@@ -2,16 +2,17 @@
 
 use control_core::failure::Failure;
 use control_core::route::StreamRoute;
-use worker::{Request, Response};
 
+use crate::answer::Answer;
+use crate::request::Request;
 use crate::{Caller, live_inputs, outputs, webhooks};
 
 /// Answers a request of an account's Stream service.
 pub(crate) async fn serve(
     caller: &Caller<'_>,
     route: StreamRoute,
-    request: &mut Request,
-) -> Result<Response, Failure> {
+    request: &Request,
+) -> Result<Answer, Failure> {
     match route {
         // They are opened before anybody is called.
         StreamRoute::AccountEvents | StreamRoute::InputEvents { .. } => {

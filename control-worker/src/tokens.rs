@@ -10,16 +10,18 @@ use control_core::token::{self, TokenChange, TokenRequest, TokenRow};
 use serde_json::Value;
 use shared::envelope::{Envelope, Notice, code};
 use shared::id::TokenTag;
-use worker::{Env, Request, Response};
+use worker::Env;
 
-use crate::{Caller, answer, body, clock, d1, log, random};
+use crate::answer::{self, Answer};
+use crate::request::Request;
+use crate::{Caller, clock, d1, log, random};
 
 /// Answers a request about the tokens of an account.
 pub(crate) async fn serve(
     caller: &Caller<'_>,
     route: TokenRoute,
-    request: &mut Request,
-) -> Result<Response, Failure> {
+    request: &Request,
+) -> Result<Answer, Failure> {
     let asked = TokenRequest {
         token: caller.token.clone(),
         account: caller.account,
@@ -42,7 +44,7 @@ pub(crate) async fn serve(
 }
 
 /// `GET /user/tokens/verify`: as `…/tokens/verify`, of whichever account the token is.
-pub(crate) async fn verify(env: &Env, token: TokenRecord) -> Result<Response, Failure> {
+pub(crate) async fn verify(env: &Env, token: TokenRecord) -> Result<Answer, Failure> {
     let asked = TokenRequest {
         token: token.id,
         account: token.account.ok_or_else(Failure::forbidden)?,
@@ -57,40 +59,40 @@ struct Tokens<'a> {
 }
 
 impl Tokens<'_> {
-    async fn create(&self, request: &mut Request) -> Result<Response, Failure> {
+    async fn create(&self, request: &Request) -> Result<Answer, Failure> {
         let TokenRequest { account, now, .. } = self.asked;
-        let body = NewToken::parse(&body::read(request).await?, account, now)?;
+        let body = NewToken::parse(&request.body().await?, account, now)?;
         let (tag, secret) = draw()?;
         let row = self.run(&self.asked.create(tag, &secret, &body)).await?;
         answer::success(Some(row.shown_with(secret, account, now)?))
     }
 
-    async fn update(&self, tag: TokenTag, request: &mut Request) -> Result<Response, Failure> {
+    async fn update(&self, tag: TokenTag, request: &Request) -> Result<Answer, Failure> {
         let TokenRequest { account, now, .. } = self.asked;
-        let body = TokenUpdate::parse(&body::read(request).await?, account, now)?;
+        let body = TokenUpdate::parse(&request.body().await?, account, now)?;
         let row = self.run(&self.asked.update(tag, &body)).await?;
         self.show(&row)
     }
 
     /// The answer is the new secret, and nothing else.
-    async fn roll(&self, tag: TokenTag) -> Result<Response, Failure> {
+    async fn roll(&self, tag: TokenTag) -> Result<Answer, Failure> {
         let (id, secret) = draw()?;
         self.run(&self.asked.roll(tag, &secret, id)).await?;
         answer::success(Some(secret.expose()))
     }
 
-    async fn delete(&self, tag: TokenTag) -> Result<Response, Failure> {
+    async fn delete(&self, tag: TokenTag) -> Result<Answer, Failure> {
         self.run(&self.asked.delete(tag)).await?;
         answer::success(Some(token::deleted(tag)))
     }
 
-    async fn details(&self, tag: TokenTag) -> Result<Response, Failure> {
+    async fn details(&self, tag: TokenTag) -> Result<Answer, Failure> {
         let row = self.run(&self.asked.details(tag)).await?;
         self.show(&row)
     }
 
-    async fn list(&self, request: &Request) -> Result<Response, Failure> {
-        let page = TokenPage::parse(&query(request)?)?;
+    async fn list(&self, request: &Request) -> Result<Answer, Failure> {
+        let page = TokenPage::parse(&query(request))?;
         let results = d1::batch(self.env, &self.asked.list(&page)).await;
         let results = results.map_err(log::unavailable("listing tokens"))?;
         let listed = self.asked.listed(&page, &results);
@@ -103,7 +105,7 @@ impl Tokens<'_> {
     }
 
     /// Asks the database, whatever is remembered of the token: to know is what this is for.
-    async fn verify(&self) -> Result<Response, Failure> {
+    async fn verify(&self) -> Result<Answer, Failure> {
         let results = d1::batch(self.env, &[self.asked.own()]).await;
         let results = results.map_err(log::unavailable("verifying a token"))?;
         let row: Option<TokenRow> = results
@@ -129,21 +131,20 @@ impl Tokens<'_> {
         outcome.map_err(log::internal("reading a token"))?
     }
 
-    fn show(&self, row: &TokenRow) -> Result<Response, Failure> {
+    fn show(&self, row: &TokenRow) -> Result<Answer, Failure> {
         answer::success(Some(row.shown(self.asked.account, self.asked.now)?))
     }
 }
 
 /// The permission groups that a token can have.
-fn groups(request: &Request) -> Result<Response, Failure> {
-    let groups = Permission::named(&query(request)?)?;
+fn groups(request: &Request) -> Result<Answer, Failure> {
+    let groups = Permission::named(&query(request))?;
     let groups: Value = groups.map(Permission::shown).collect();
     answer::success(Some(groups))
 }
 
-fn query(request: &Request) -> Result<Query, Failure> {
-    let url = request.url().map_err(log::internal("reading a URL"))?;
-    Ok(Query::parse(url.query().unwrap_or_default()))
+fn query(request: &Request) -> Query {
+    Query::parse(request.query())
 }
 
 fn draw() -> Result<(TokenTag, shared::secret::Secret), Failure> {

@@ -21,10 +21,11 @@ use worker::{
     WebSocketIncomingMessage, durable_object,
 };
 
-use crate::d1::{self, BatchResults};
+use crate::d1::{self, Rows};
 use crate::delay::Delay;
 use crate::object::trouble;
-use crate::object_sql::{self, Rows};
+use crate::object_sql;
+use crate::object_sql::Tables;
 use crate::sockets::{Events, Reader, Sockets};
 use crate::{clock, log, object, random, scope, settings, sockets};
 
@@ -34,6 +35,7 @@ pub struct Webhook {
     state: State,
     env: Env,
     sockets: Rc<Sockets>,
+    tables: Tables,
 }
 
 impl DurableObject for Webhook {
@@ -43,6 +45,7 @@ impl DurableObject for Webhook {
             state,
             env,
             sockets,
+            tables: Tables::new(SCHEMA),
         }
     }
 
@@ -160,7 +163,7 @@ impl Webhook {
             .map_err(|failure| Error::RustError(failure.to_string()))?;
         let storage = self.state.storage();
         let sql = storage.sql();
-        object_sql::prepare(&sql, SCHEMA)?;
+        self.tables.make(&sql)?;
         Ok(Rc::new(Office {
             account,
             keyring,
@@ -177,7 +180,7 @@ impl Webhook {
 /// What work needs that goes on when the event that began it is over.
 struct Office {
     account: AccountId,
-    keyring: Keyring,
+    keyring: Rc<Keyring>,
     host: ObjectHost,
 }
 
@@ -257,13 +260,13 @@ struct ObjectHost {
 impl Host for ObjectHost {
     type Error = Error;
     type Stored = Rows;
-    type Read = BatchResults;
+    type Read = Rows;
 
     fn store(&self, batch: &[Statement]) -> Result<Rows> {
         object_sql::batch(&self.sql, batch)
     }
 
-    async fn read(&self, batch: &[Statement]) -> Result<BatchResults> {
+    async fn read(&self, batch: &[Statement]) -> Result<Rows> {
         d1::batch(&self.env, batch).await
     }
 

@@ -14,17 +14,19 @@ use control_core::webhook::{Target, TestMessage};
 use futures_util::future::join;
 use serde::de::DeserializeOwned;
 use shared::api::Delivery;
-use worker::{Request, Response};
 
-use crate::d1::BatchResults;
-use crate::{Caller, answer, body, clock, d1, log, object, random, settings};
+use crate::answer::{self, Answer};
+use crate::d1::{self, Rows};
+use crate::object::Object;
+use crate::request::Request;
+use crate::{Caller, clock, log, random, settings};
 
 /// Answers a request about the account's webhook.
 pub(crate) async fn serve(
     caller: &Caller<'_>,
     route: WebhookRoute,
-    request: &mut Request,
-) -> Result<Response, Failure> {
+    request: &Request,
+) -> Result<Answer, Failure> {
     match route {
         WebhookRoute::Delete => delete(caller).await,
         WebhookRoute::Deliveries => {
@@ -48,9 +50,9 @@ pub(crate) async fn serve(
     }
 }
 
-async fn put(caller: &Caller<'_>, request: &mut Request) -> Result<Response, Failure> {
+async fn put(caller: &Caller<'_>, request: &Request) -> Result<Answer, Failure> {
     let policy = settings::receiver_policy(caller.env)?;
-    let WebhookUpdate { url } = WebhookUpdate::parse(&body::read(request).await?, &policy)?;
+    let WebhookUpdate { url } = WebhookUpdate::parse(&request.body().await?, &policy)?;
     let drawn = || Ok((random::bytes()?, random::bytes()?));
     let (secret, nonce): ([u8; 16], [u8; 12]) =
         drawn().map_err(log::internal::<worker::Error>("drawing random bytes"))?;
@@ -66,7 +68,7 @@ async fn put(caller: &Caller<'_>, request: &mut Request) -> Result<Response, Fai
     show(caller, row)
 }
 
-async fn delete(caller: &Caller<'_>) -> Result<Response, Failure> {
+async fn delete(caller: &Caller<'_>) -> Result<Answer, Failure> {
     let batch = ask(caller, Permission::StreamWrite).delete_webhook();
     change::<AnyRow>(caller, &batch, 1, no_webhook).await?;
     answer::success(Some("ok"))
@@ -80,7 +82,7 @@ async fn details_row(
     rows.into_iter().next().ok_or_else(no_webhook)
 }
 
-fn show(caller: &Caller<'_>, row: StreamWebhookRow) -> Result<Response, Failure> {
+fn show(caller: &Caller<'_>, row: StreamWebhookRow) -> Result<Answer, Failure> {
     let keyring = settings::keyring(caller.env)?;
     answer::success(Some(shown::stream_webhook(row, caller.account, &keyring)?))
 }
@@ -114,7 +116,7 @@ pub(crate) async fn change<T: DeserializeOwned>(
     limit: u32,
     missing: fn() -> Failure,
 ) -> Result<T, Failure> {
-    let results: BatchResults = d1::batch(caller.env, batch).await.map_err(|error| {
+    let results: Rows = d1::batch(caller.env, batch).await.map_err(|error| {
         log::failed("changing where notifications go", &error);
         Failure::undecided()
     })?;
@@ -137,7 +139,7 @@ pub(crate) async fn test(
     caller: &Caller<'_>,
     target: Target,
     receiver: ReceiverRow,
-) -> Result<Response, Failure> {
+) -> Result<Answer, Failure> {
     let test = TestMessage { target, receiver };
     let delivery: Delivery = ask_object(caller, "/test", &test).await?;
     answer::success(Some(delivery))
@@ -149,8 +151,7 @@ pub(crate) async fn ask_object<A: DeserializeOwned>(
     path: &str,
     question: &impl serde::Serialize,
 ) -> Result<A, Failure> {
-    let object = object::webhook(caller.env, caller.account);
-    let object = object.map_err(log::internal("finding an account's object"))?;
-    let answer = object::call(&object, path, question).await;
+    let object = Object::of_account(caller.env, caller.account);
+    let answer = object.ask(path, question).await;
     answer.map_err(log::unavailable("asking an account's object"))
 }

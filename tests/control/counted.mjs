@@ -2,7 +2,7 @@
 // of storage and objects that were made for it. Those that one waits for together are one, joined by
 // a plus. One request at a time.
 
-import Worker, * as parts from "./index.js";
+import Worker, * as parts from "./worker.js";
 
 const CALLS = {
   D1Database: ["batch", "exec"],
@@ -70,7 +70,7 @@ function watched(waits, value, counts) {
       const found = target[method];
       if (typeof found !== "function" || method === "constructor") return found;
       return (...args) => {
-        const name = !TOLD_LATER.test(args[0]?.url) && counts(method);
+        const name = !TOLD_LATER.test(args[0]?.url ?? args[0]) && counts(method);
         const answer = target[method](...args);
         if (name) count(waits, `${name}.${method}`, answer);
         return answer;

@@ -22,6 +22,7 @@ export function workerOptions(name, keyring) {
     name,
     modules: [
       module("ESModule", "control-worker/build/index.js"),
+      module("ESModule", "control-worker/build/worker.js"),
       module("CompiledWasm", "control-worker/build/index_bg.wasm"),
     ],
     modulesRoot: `${ROOT}/control-worker/build`,

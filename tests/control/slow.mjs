@@ -1,6 +1,6 @@
 // The Worker with live inputs' objects that take long to say what goes on.
 
-import Worker, * as parts from "./index.js";
+import Worker, * as parts from "./worker.js";
 
 export default Worker;
 

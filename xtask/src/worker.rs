@@ -95,6 +95,8 @@ pub(crate) fn build(place: &Place, profile: Profile) -> Result<()> {
     });
     prepare(place, &toolchain, &mut bundle)?;
     process::run(bundle.current_dir(&folder))?;
+    fs::rename(output.join("index.js"), output.join(MADE))?;
+    fs::copy(folder.join(ENTRY), output.join("index.js"))?;
     fs::write(&stamp, wanted)?;
 
     let start_up = match profile {
@@ -110,6 +112,12 @@ pub(crate) fn build(place: &Place, profile: Profile) -> Result<()> {
     );
     Ok(())
 }
+
+/// The module that the build makes.
+const MADE: &str = "worker.js";
+
+/// The module in front of it, which `wrangler.toml` names.
+const ENTRY: &str = "src/entry.js";
 
 /// Whether the Worker that would be deployed is as small as it must be.
 pub(crate) fn is_small(place: &Place) -> Result<bool> {
@@ -147,6 +155,7 @@ fn stamp_of(place: &Place, profile: Profile) -> Result<String> {
         .join(profile.folder())
         .join("control_worker.wasm");
     let wasm = fs::read(&wasm).with_context(|| format!("reading {}", wasm.display()))?;
+    let entry = fs::read(place.root.join("control-worker").join(ENTRY))?;
     let tools = [
         WorkerBuild::program(place)?,
         WasmBindgen::program(place)?,
@@ -157,9 +166,10 @@ fn stamp_of(place: &Place, profile: Profile) -> Result<String> {
         .map(|path| path.display().to_string())
         .collect();
     Ok(format!(
-        "{}\n{}\n{}\n",
+        "{}\n{}\n{}\n{}\n",
         profile.name(),
         hex(&Sha256::digest(&wasm)),
+        hex(&Sha256::digest(&entry)),
         tools.join("\n")
     ))
 }
@@ -192,7 +202,8 @@ fn profile_window(said: &str) -> Option<&str> {
 /// What counts against the platform's limit on a Worker's size.
 fn size(place: &Place) -> Result<usize> {
     let output = place.root.join("control-worker/build");
-    Ok(gzipped(&output.join("index.js"))? + gzipped(&output.join("index_bg.wasm"))?)
+    let parts = ["index.js", MADE, "index_bg.wasm"];
+    parts.iter().map(|part| gzipped(&output.join(part))).sum()
 }
 
 /// Bytes of a file, gzipped.

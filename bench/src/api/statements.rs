@@ -79,6 +79,7 @@ pub(crate) fn statements(account: AccountId) -> Result<Value> {
         "end_points": end_points,
         "schema": SCHEMA,
         "examples": {
+            examples.now.as_micros().to_string(): "now",
             examples.new_account.to_string(): "account",
             examples.input.to_string(): "input",
             examples.output.to_string(): "output",

@@ -19,8 +19,9 @@ use worker::{Request, Response, Result, SqlStorage, WebSocket, WebSocketIncoming
 use super::{Desk, ObjectHost, unreadable};
 use crate::bell::Bell;
 use crate::delay::Delay;
+use crate::object::Object;
 use crate::sockets::{Events, Reader};
-use crate::{d1, log, object, object_sql};
+use crate::{d1, log, object_sql};
 
 /// What is remembered while the object is awake, to show clients how the input stands.
 #[derive(Default)]
@@ -128,11 +129,9 @@ impl Desk {
     /// list when they come back: so it is tried a few times, and not kept.
     async fn tell_account(&self, account: AccountId, change: AccountChange) {
         for tries in 0..TELL_ATTEMPTS {
-            let told = async {
-                let object = object::webhook(&self.env, account)?;
-                object::call::<()>(&object, "/changed", &change).await
-            };
-            let Err(error) = told.await else { return };
+            let object = Object::of_account(&self.env, account);
+            let told = object.ask::<()>("/changed", &change).await;
+            let Err(error) = told else { return };
             log::failed("telling an account's object of a change", &error);
             Delay::from(FIRST_TELL_RETRY * (1 << tries)).await;
         }

@@ -12,8 +12,8 @@ mod rows;
 mod stream;
 mod token_text;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 use shared::time::Timestamp;
 
@@ -36,7 +36,7 @@ pub use self::stream::{StillGood, StreamCheck, StreamOpening, outputs};
 pub(crate) use self::text::*;
 pub(crate) use self::token_text::*;
 
-/// One statement with its parameters `?1`, `?2`, …
+/// One statement with its parameters `?1`, `?2`, …; serialised as the pair of both.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statement {
     /// The text, without any value in it.
@@ -70,10 +70,17 @@ fn asks(id: Value, needs: Permission, now: Timestamp) -> Param {
     Param::text(json!({"id": id, "needs": needs, "now": now}))
 }
 
-/// A parameter's value.
-#[derive(Clone, Debug, PartialEq, Eq)]
+impl Serialize for Statement {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (self.sql, &self.params).serialize(serializer)
+    }
+}
+
+/// A parameter's value, serialised as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
 pub enum Param {
-    /// A whole number below 2^53. D1's own integers have 32 bits: bind it as a JavaScript number.
+    /// A whole number below 2^53, which a JavaScript number holds.
     Integer(i64),
     /// NULL.
     Null,
