@@ -69,7 +69,7 @@ export class RelayNode extends Running {
     try {
       await eventually("the relay node listens", () => {
         node.rtmp = port(/ rtmp=\[127\.0\.0\.1:(\d+)\]/);
-        node.admin = port(/ admin=127\.0\.0\.1:(\d+)/);
+        node.admin = port(/ admin=\[127\.0\.0\.1:(\d+)\]/);
         if (!node.lives) throw new Error(`the relay node ended: ${node.log}`);
         return node.rtmp && node.admin;
       });

@@ -22,7 +22,6 @@ export function workerOptions(name, keyring) {
     name,
     modules: [
       module("ESModule", "control-worker/build/index.js"),
-      module("ESModule", "control-worker/build/worker.js"),
       module("CompiledWasm", "control-worker/build/index_bg.wasm"),
     ],
     modulesRoot: `${ROOT}/control-worker/build`,
@@ -53,6 +52,7 @@ export function wrap(worker, script) {
       path: `${build}/wrapper.js`,
       contents: readFileSync(new URL(script, import.meta.url), "utf8"),
     },
+    module("ESModule", "control-worker/build/worker.js"),
     ...worker.modules,
   ];
 }

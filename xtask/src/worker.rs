@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, anyhow};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -95,8 +95,7 @@ pub(crate) fn build(place: &Place, profile: Profile) -> Result<()> {
     });
     prepare(place, &toolchain, &mut bundle)?;
     process::run(bundle.current_dir(&folder))?;
-    fs::rename(output.join("index.js"), output.join(MADE))?;
-    fs::copy(folder.join(ENTRY), output.join("index.js"))?;
+    put_entry_before(place, &folder.join(ENTRY), &output)?;
     fs::write(&stamp, wanted)?;
 
     let start_up = match profile {
@@ -113,11 +112,31 @@ pub(crate) fn build(place: &Place, profile: Profile) -> Result<()> {
     Ok(())
 }
 
-/// The module that the build makes.
-const MADE: &str = "worker.js";
-
-/// The module in front of it, which `wrangler.toml` names.
+/// What is in front of the module that the build makes.
 const ENTRY: &str = "src/entry.js";
+
+/// Makes one module of the entry and what the build made, which stays beside it as `worker.js`.
+fn put_entry_before(place: &Place, entry: &Path, output: &Path) -> Result<()> {
+    fs::rename(output.join("index.js"), output.join("worker.js"))?;
+    fs::copy(entry, output.join("entry.js"))?;
+    process::run(
+        process::command(esbuild(place)?)
+            .args(["entry.js", "--bundle", "--format=esm", "--minify"])
+            .args([
+                "--external:./index_bg.wasm",
+                "--external:cloudflare:workers",
+            ])
+            .args(["--outfile=index.js", "--log-level=warning"])
+            .current_dir(output),
+    )?;
+    Ok(())
+}
+
+fn esbuild(place: &Place) -> Result<PathBuf> {
+    Ok(place
+        .npm()?
+        .join("node_modules/@esbuild/linux-x64/bin/esbuild"))
+}
 
 /// Whether the Worker that would be deployed is as small as it must be.
 pub(crate) fn is_small(place: &Place) -> Result<bool> {
@@ -140,10 +159,7 @@ fn prepare(place: &Place, toolchain: &Toolchain, command: &mut Command) -> Resul
         .env("CARGO_PROFILE_RELEASE_LTO", "fat")
         .env("WASM_BINDGEN_BIN", WasmBindgen::program(place)?)
         .env("WASM_OPT_BIN", modules.join("binaryen/bin/wasm-opt"))
-        .env(
-            "ESBUILD_BIN",
-            modules.join("@esbuild/linux-x64/bin/esbuild"),
-        );
+        .env("ESBUILD_BIN", esbuild(place)?);
     Ok(())
 }
 
@@ -202,8 +218,7 @@ fn profile_window(said: &str) -> Option<&str> {
 /// What counts against the platform's limit on a Worker's size.
 fn size(place: &Place) -> Result<usize> {
     let output = place.root.join("control-worker/build");
-    let parts = ["index.js", MADE, "index_bg.wasm"];
-    parts.iter().map(|part| gzipped(&output.join(part))).sum()
+    Ok(gzipped(&output.join("index.js"))? + gzipped(&output.join("index_bg.wasm"))?)
 }
 
 /// Bytes of a file, gzipped.
