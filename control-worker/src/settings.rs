@@ -68,14 +68,19 @@ pub(crate) fn ingest_url(env: &Env) -> Result<Rc<str>, Failure> {
 }
 
 /// Where outputs may send: the variable `OUTPUT_NETWORKS` names networks that are allowed beside
-/// what is public.
+/// what is public, `OUTPUT_PORTS` ports of other services.
 pub(crate) fn destinations(env: &Env) -> Result<Rc<DestinationPolicy>, Failure> {
     once(&DESTINATIONS, || {
-        let networks = env.var("OUTPUT_NETWORKS");
-        let networks = networks.map_or_else(|_| String::new(), |text| text.to_string());
-        DestinationPolicy::parse(&networks, &ingest_url(env)?)
+        let text = |name| {
+            let value = env.var(name);
+            value.map_or_else(|_| String::new(), |text| text.to_string())
+        };
+        let (networks, ports) = (text("OUTPUT_NETWORKS"), text("OUTPUT_PORTS"));
+        DestinationPolicy::parse(&networks, &ports, &ingest_url(env)?)
             .map(Rc::new)
-            .map_err(log::internal("reading the variable OUTPUT_NETWORKS"))
+            .map_err(log::internal(
+                "reading the variables OUTPUT_NETWORKS and OUTPUT_PORTS",
+            ))
     })
 }
 

@@ -3,6 +3,7 @@
 //! [`ingest`] takes encoders in and [`egress`] sends to destinations; they meet only in the
 //! [`registry`] and its [`feed`]s, where snapshots from [`control`] say what is wanted.
 
+pub mod account;
 pub mod admin;
 pub mod cli;
 pub mod clock;
@@ -25,6 +26,7 @@ pub mod socket;
 pub mod static_control;
 pub mod succession;
 pub mod supervisor;
+mod system;
 pub mod toml_error;
 pub mod uplink;
 pub mod wire;

@@ -30,6 +30,7 @@ use crate::listeners::{self, Kind, ListenError, Listener};
 use crate::registry::{MediaRules, Registry};
 use crate::shards::Shards;
 use crate::static_control;
+use crate::system;
 use crate::uplink::{self, KeyCache, Uplink};
 
 /// How long encoders and outputs have to go when the node stops; with the uplink's second, the
@@ -51,6 +52,7 @@ pub struct SetUp {
     rtmp: Vec<SocketAddr>,
     admin: SocketAddr,
     dialler: Dialler,
+    system: Arc<str>,
     media: MediaRules,
     door: Arc<Door>,
     control: Control,
@@ -112,11 +114,13 @@ impl SetUp {
             rtmp: config.rtmp.clone(),
             admin: config.admin,
             dialler: Dialler::new(policy, tls),
+            system: system::name(&config.source, instance),
             media: MediaRules {
                 max_bitrate: config.max_bitrate,
                 gather: config.gather.duration(),
                 budget: Budget::new(config.media_memory),
                 shards: Shards::start(cores()).map_err(SetUpError::Threads)?,
+                quota: config.quota,
             },
             door: Door::new(config.bounds.clone(), salt),
             control,
@@ -257,12 +261,14 @@ impl Node {
             }
         }
 
+        let mut encoders = listeners::addresses(&rtmps);
+        encoders.extend(listeners::addresses(&rtmp));
         let registry = Arc::new(Registry::new(
             set_up.node.clone(),
             set_up.instance,
             set_up.control,
             set_up.revs,
-            set_up.dialler,
+            set_up.dialler.within(set_up.system, encoders),
             set_up.media,
         ));
         if !set_up.draining.is_empty() {

@@ -58,6 +58,7 @@ impl Handle {
             epoch: 1 + self.epochs.fetch_add(1, Ordering::Relaxed),
             owner: None,
             oldest_key: 0,
+            account: None,
             wish: Wish::Relay {
                 outputs: input.outputs.clone(),
                 settings: input.settings,

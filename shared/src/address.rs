@@ -1,4 +1,4 @@
-//! Which addresses an output may send to.
+//! Which addresses and ports an output may send to.
 //!
 //! Users choose destinations, and must not reach through a relay node what only the node can
 //! reach. The control plane judges the addresses that stand in URLs, a node those that names
@@ -132,10 +132,12 @@ impl fmt::Display for Purpose {
     }
 }
 
-/// Which addresses outputs may send to: public ones, and those in the operator's networks.
+/// Where outputs may send to: public addresses, and those in the operator's networks; ports that no
+/// other service has, and those of the operator's ranges.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AddressPolicy {
     allowed: Vec<Network>,
+    ports: Vec<Ports>,
 }
 
 impl AddressPolicy {
@@ -143,6 +145,32 @@ impl AddressPolicy {
     pub fn allowing(networks: impl IntoIterator<Item = Network>) -> Self {
         Self {
             allowed: networks.into_iter().collect(),
+            ports: Vec::new(),
+        }
+    }
+
+    /// The same, with `ports` allowed whatever service they belong to.
+    #[must_use]
+    pub fn with_ports(mut self, ports: impl IntoIterator<Item = Ports>) -> Self {
+        self.ports.extend(ports);
+        self
+    }
+
+    /// Whether the operator has allowed the network of `address` by name.
+    pub fn names(&self, address: IpAddr) -> bool {
+        let canonical = address.to_canonical();
+        self.allowed.iter().any(|network| network.holds(canonical))
+    }
+
+    /// Judges a port.
+    ///
+    /// # Errors
+    ///
+    /// Where it is another service's, and not allowed.
+    pub fn judge_port(&self, port: u16) -> Result<(), Forbidden> {
+        match is_of_another_service(port) && !self.ports.iter().any(|ports| ports.hold(port)) {
+            true => Err(Forbidden::Port(port)),
+            false => Ok(()),
         }
     }
 
@@ -152,11 +180,9 @@ impl AddressPolicy {
     ///
     /// Where it is neither public nor allowed.
     pub fn judge(&self, address: IpAddr) -> Result<(), Forbidden> {
-        let canonical = address.to_canonical();
-        let is_allowed = |network: &Network| network.holds(canonical);
         match Purpose::of(address) {
             Purpose::Public => Ok(()),
-            _ if self.allowed.iter().any(is_allowed) => Ok(()),
+            _ if self.names(address) => Ok(()),
             purpose => Err(Forbidden::Address(purpose)),
         }
     }
@@ -194,8 +220,9 @@ impl FromStr for AddressPolicy {
         if text.trim().is_empty() {
             return Ok(Self::default());
         }
-        let networks: Result<_, _> = text.split(',').map(|one| one.trim().parse()).collect();
-        Ok(Self { allowed: networks? })
+        let networks: Result<Vec<Network>, _> =
+            text.split(',').map(|one| one.trim().parse()).collect();
+        Ok(Self::allowing(networks?))
     }
 }
 
@@ -208,7 +235,132 @@ pub enum Forbidden {
     /// `.local` and `.internal` are for names of private networks.
     #[error("the destination's name is one of a private network, which outputs may not use")]
     PrivateName,
+    /// By its port.
+    #[error("the destination's port, {0}, belongs to another service than RTMP")]
+    Port(u16),
 }
+
+/// Whether servers of RTMP are not to be expected there, but others that something might be done to
+/// by who sends what he likes: below 1024, where the system's services are, all but those of the web
+/// and of RTMPS; above, those of data bases, queues, remote desktops and the like, most of which trust
+/// whoever reaches them, and those that browsers do not connect to.
+fn is_of_another_service(port: u16) -> bool {
+    match port {
+        80 | 443 => false,
+        ..=1023 => true,
+        _ => SERVICES.iter().any(|ports| ports.hold(port)),
+    }
+}
+
+/// Above 1023, with what is expected there.
+const SERVICES: [Ports; 42] = [
+    // Microsoft SQL Server, Oracle.
+    Ports::new(1433, 1434),
+    Ports::new(1521, 1521),
+    // H.323, PPTP.
+    Ports::new(1719, 1720),
+    Ports::new(1723, 1723),
+    // NFS, ZooKeeper.
+    Ports::new(2049, 2049),
+    Ports::new(2181, 2181),
+    // Docker, etcd.
+    Ports::new(2375, 2377),
+    Ports::new(2379, 2380),
+    // LDAP's catalogue, MySQL, remote desktops.
+    Ports::new(3268, 3269),
+    Ports::new(3306, 3306),
+    Ports::new(3389, 3389),
+    // Apple's SASL, NFS's locks, Sieve.
+    Ports::new(3659, 3659),
+    Ports::new(4045, 4045),
+    Ports::new(4190, 4190),
+    // Erlang's nodes.
+    Ports::new(4369, 4369),
+    // SIP, XMPP.
+    Ports::new(5060, 5061),
+    Ports::new(5222, 5222),
+    Ports::new(5269, 5269),
+    // PostgreSQL, AMQP, VNC, CouchDB, Windows' remote management.
+    Ports::new(5432, 5432),
+    Ports::new(5671, 5672),
+    Ports::new(5900, 5909),
+    Ports::new(5984, 5984),
+    Ports::new(5985, 5986),
+    // X11, Redis, Kubernetes.
+    Ports::new(6000, 6063),
+    Ports::new(6379, 6380),
+    Ports::new(6443, 6443),
+    // SANE, IRC.
+    Ports::new(6566, 6566),
+    Ports::new(6665, 6669),
+    Ports::new(6679, 6679),
+    Ports::new(6697, 6697),
+    // Cassandra, InfluxDB, Consul.
+    Ports::new(7000, 7001),
+    Ports::new(8086, 8086),
+    Ports::new(8500, 8500),
+    Ports::new(9042, 9042),
+    // Kafka, printers, Elasticsearch.
+    Ports::new(9092, 9093),
+    Ports::new(9100, 9100),
+    Ports::new(9200, 9200),
+    Ports::new(9300, 9300),
+    // Amanda, Kubernetes' nodes, memcached, MongoDB.
+    Ports::new(10080, 10080),
+    Ports::new(10250, 10255),
+    Ports::new(11211, 11211),
+    Ports::new(27017, 27019),
+];
+
+/// A range of ports: `8000-8999`, or one of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ports {
+    first: u16,
+    last: u16,
+}
+
+impl Ports {
+    const fn new(first: u16, last: u16) -> Self {
+        Self { first, last }
+    }
+
+    fn hold(self, port: u16) -> bool {
+        (self.first..=self.last).contains(&port)
+    }
+
+    /// Reads ranges that are separated by commas; none if the text is blank.
+    ///
+    /// # Errors
+    ///
+    /// Where one of them is none.
+    pub fn parse(text: &str) -> Result<Vec<Self>, InvalidPorts> {
+        if text.trim().is_empty() {
+            return Ok(Vec::new());
+        }
+        text.split(',').map(|one| one.trim().parse()).collect()
+    }
+}
+
+impl FromStr for Ports {
+    type Err = InvalidPorts;
+
+    fn from_str(text: &str) -> Result<Self, InvalidPorts> {
+        let (first, last) = text.split_once('-').unwrap_or((text, text));
+        let port = |text: &str| {
+            let is_plain = text.bytes().all(|b| b.is_ascii_digit());
+            text.parse().ok().filter(|port| is_plain && *port > 0)
+        };
+        match (port(first), port(last)) {
+            (Some(first), Some(last)) if first <= last => Ok(Self { first, last }),
+            _ => Err(InvalidPorts),
+        }
+    }
+}
+
+/// A text that is no range of ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a range of ports is its first and its last one, as 8000-8999, or a single one")]
+pub struct InvalidPorts;
 
 /// A range of addresses: `10.0.0.0/8`, `fd00::/8`, or a single address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -407,6 +559,59 @@ mod tests {
         let everything = "0.0.0.0/0, ::/0";
         for address in ["127.0.0.1", "255.255.255.255", "::1", "ff02::1"] {
             assert_eq!(judge(everything, address), Ok(()), "{address}");
+        }
+    }
+
+    #[test]
+    fn ports_of_other_services_are_forbidden_unless_they_are_allowed() {
+        let judged = |policy: &AddressPolicy, port| policy.judge_port(port).is_ok();
+        let default = AddressPolicy::default();
+        // Of each range the first, the last, and the neighbours outside.
+        for (first, last) in [
+            (1, 79),
+            (81, 442),
+            (444, 1023),
+            (1433, 1434),
+            (2375, 2377),
+            (3306, 3306),
+            (5900, 5909),
+            (6000, 6063),
+            (6379, 6380),
+            (10250, 10255),
+            (11211, 11211),
+            (27017, 27019),
+        ] {
+            for port in [first, last] {
+                assert_eq!(default.judge_port(port), Err(Forbidden::Port(port)));
+            }
+            for port in [first - 1, last + 1] {
+                assert!(port == 0 || judged(&default, port), "{port}");
+            }
+        }
+        for port in [80, 443, 1935, 1936, 8080, 8443, 19350, 49152, 65535] {
+            assert!(judged(&default, port), "{port}");
+        }
+        let widened = default.with_ports(Ports::parse("25, 6000-6001").unwrap());
+        for (port, allowed) in [
+            (24, false),
+            (25, true),
+            (26, false),
+            (6000, true),
+            (6001, true),
+            (6002, false),
+        ] {
+            assert_eq!(judged(&widened, port), allowed, "{port}");
+        }
+    }
+
+    #[test]
+    fn ranges_of_ports_are_written_in_one_way() {
+        assert_eq!(Ports::parse(" "), Ok(Vec::new()));
+        assert_eq!(Ports::parse("1-65535"), Ok(vec![Ports::new(1, 65535)]));
+        for wrong in [
+            "0", "0-1", "2-1", "1-", "-1", "+1", "65536", "1,", "a", "1-2-3",
+        ] {
+            assert_eq!(Ports::parse(wrong), Err(InvalidPorts), "{wrong}");
         }
     }
 

@@ -218,6 +218,7 @@ test("JSON nested too deep, or with half a character, is refused", async () => {
 test("an operator's networks are allowed, and no others", async () => {
   const within = await startControl({
     OUTPUT_NETWORKS: "10.1.0.0/16, 127.0.0.1",
+    OUTPUT_PORTS: "25",
     INGEST_RTMPS_URL: "rtmps://localhost:1936/live/",
   });
   try {
@@ -226,10 +227,10 @@ test("an operator's networks are allowed, and no others", async () => {
       const body = { url: `rtmp://${host}/live`, streamKey: "k" };
       return (await within.api("POST", `/live_inputs/${uid}/outputs`, { body })).status;
     };
-    for (const host of ["10.1.2.3", "127.0.0.1", "localhost", "studio.local", "8.8.8.8"]) {
+    for (const host of ["10.1.2.3", "127.0.0.1", "localhost", "studio.local", "8.8.8.8", "10.1.2.3:25"]) {
       assert.equal(await create(host), 200, host);
     }
-    for (const host of ["10.2.0.1", "127.0.0.2", "[::1]", "192.168.0.1", "localhost:1936"]) {
+    for (const host of ["10.2.0.1", "127.0.0.2", "[::1]", "192.168.0.1", "localhost:1936", "10.1.2.3:22", "8.8.8.8:6379"]) {
       assert.equal(await create(host), 400, host);
     }
   } finally {

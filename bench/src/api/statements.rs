@@ -116,7 +116,7 @@ impl Examples {
         let outputs = path.contains("/outputs");
         let is_one = path.ends_with(":input") || path.ends_with(":output");
         let (keyring, account) = (&self.keyring, self.account);
-        let policy = DestinationPolicy::parse("", "rtmps://localhost:443/live/")?;
+        let policy = DestinationPolicy::parse("", "", "rtmps://localhost:443/live/")?;
         let key = StreamKey::from_random(self.input, [1; 16]);
         let uid = self.output;
         let change = match (method, outputs, is_one) {

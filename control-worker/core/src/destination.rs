@@ -1,6 +1,6 @@
 //! Where outputs may send, by the form of their URLs. A node judges what names resolve to.
 
-use shared::address::{AddressPolicy, Forbidden, InvalidNetwork};
+use shared::address::{AddressPolicy, Forbidden, InvalidNetwork, InvalidPorts, Ports};
 use shared::output_url::OutputUrl;
 
 /// Which destinations are allowed.
@@ -12,17 +12,18 @@ pub struct DestinationPolicy {
 }
 
 impl DestinationPolicy {
-    /// Allows what is public, and the `networks` of the operator, separated by commas; but not the
-    /// relay's own ingest at `ingest_url`, because a feed that comes back to where it entered
-    /// would go round for ever.
+    /// Allows what is public, and the `networks` of the operator, separated by commas; ports that no
+    /// other service has, and the `ports` of the operator; but not the relay's own ingest at
+    /// `ingest_url`, because a feed that comes back to where it entered would go round for ever.
     ///
     /// # Errors
     ///
-    /// Where `networks` cannot be read.
-    pub fn parse(networks: &str, ingest_url: &str) -> Result<Self, InvalidNetwork> {
+    /// Where `networks` or `ports` cannot be read.
+    pub fn parse(networks: &str, ports: &str, ingest_url: &str) -> Result<Self, InvalidPolicy> {
         let ingest = OutputUrl::parse(ingest_url).ok();
+        let addresses: AddressPolicy = networks.parse()?;
         Ok(Self {
-            addresses: networks.parse()?,
+            addresses: addresses.with_ports(Ports::parse(ports)?),
             ingest: ingest.map(|url| server(&url)),
         })
     }
@@ -36,8 +37,20 @@ impl DestinationPolicy {
         if self.ingest.as_ref() == Some(&server(url)) {
             return Err(RefusedDestination::OwnIngest);
         }
+        self.addresses.judge_port(url.port())?;
         Ok(self.addresses.judge_host(url.host())?)
     }
+}
+
+/// Why what the operator allows cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidPolicy {
+    /// The networks.
+    #[error(transparent)]
+    Networks(#[from] InvalidNetwork),
+    /// The ports.
+    #[error(transparent)]
+    Ports(#[from] InvalidPorts),
 }
 
 /// Why an output may not send there. Each completes "this url cannot be used: …".
@@ -63,7 +76,8 @@ mod tests {
     use super::*;
 
     fn judge(networks: &str, url: &str) -> Result<(), RefusedDestination> {
-        let policy = DestinationPolicy::parse(networks, "rtmps://localhost:1936/live/").unwrap();
+        let policy = DestinationPolicy::parse(networks, "25", "rtmps://localhost:1936/live/");
+        let policy = policy.unwrap();
         policy.judge(&OutputUrl::parse(url).unwrap())
     }
 
@@ -73,9 +87,13 @@ mod tests {
         let loopback = Err(Forbidden(shared::address::Forbidden::Address(
             Purpose::Loopback,
         )));
+        let port = Err(Forbidden(shared::address::Forbidden::Port(22)));
         let allowed = "127.0.0.0/8, ::1/128";
         for (networks, url, expected) in [
             ("", "rtmps://a.example/live", Ok(())),
+            ("", "rtmp://a.example:22/live", port),
+            (allowed, "rtmp://127.0.0.1:22/live", port),
+            ("", "rtmp://a.example:25/live", Ok(())),
             ("", "rtmp://localhost/live", loopback),
             (allowed, "rtmp://localhost/live", Ok(())),
             (allowed, "rtmp://127.0.0.1:1936/live", Ok(())),
@@ -87,8 +105,9 @@ mod tests {
     }
 
     #[test]
-    fn networks_that_cannot_be_read_are_an_error() {
-        assert!(DestinationPolicy::parse("10.0.0.1/8", "").is_err());
-        assert!(DestinationPolicy::parse("", "").is_ok());
+    fn what_cannot_be_read_is_an_error() {
+        assert!(DestinationPolicy::parse("10.0.0.1/8", "", "").is_err());
+        assert!(DestinationPolicy::parse("", "0", "").is_err());
+        assert!(DestinationPolicy::parse("", "", "").is_ok());
     }
 }

@@ -30,6 +30,7 @@ pub fn build(
         epoch,
         owner: owner.cloned(),
         oldest_key: wanted.input.as_ref().map_or(0, |row| row.oldest_key(now)),
+        account: wanted.input.as_ref().map(|row| row.account),
         wish: wish(wanted, keyring)?,
     })
 }

@@ -81,6 +81,7 @@ mod lag;
 mod log;
 mod meter;
 mod output;
+mod quota;
 mod reconcile;
 mod revision;
 mod seat;
@@ -109,6 +110,10 @@ pub use meter::{METER_WINDOW, Meter};
 pub use output::{
     ATTEMPT_MAX, Action, Event, Failure, OutputMachine, OutputWarning, Reason, STABLE_AFTER,
     STALL_MAX, STALL_SHOWN, State, Status, Step, WORDS_MAX,
+};
+pub use quota::{
+    DEFAULT_ACCOUNT_INPUTS, DEFAULT_ACCOUNT_MBPS, DEFAULT_ACCOUNT_OUTPUTS, EXCESS_MAX, Excess,
+    Quota, Usage,
 };
 pub use reconcile::{Change, Wanted, reconcile};
 pub use revision::{Revision, RevisionGuard, Verdict};

@@ -3,6 +3,8 @@
 
 use std::iter::once;
 
+use broadcast::Usage;
+use shared::id::AccountId;
 use shared::link::Protocol;
 
 use super::openmetrics::{Family, Kind, Label, Text};
@@ -16,11 +18,13 @@ pub(super) fn text(
     link: LinkState,
     totals: Totals,
     door: &DoorFigures,
+    accounts: &[(AccountId, Usage)],
     broadcasts: &[BroadcastStatus],
 ) -> String {
     let mut text = Text::default();
     of_node(&mut text, link, totals, broadcasts.len());
     of_door(&mut text, door);
+    of_accounts(&mut text, accounts);
     of_inputs(&mut text, broadcasts);
     of_outputs(&mut text, broadcasts);
     text.finish()
@@ -87,6 +91,40 @@ fn of_door(text: &mut Text, door: &DoorFigures) {
     text.family(
         counter("relay_connections_refused", help),
         refused.map(|(reason, count)| (vec![Label::Reason(reason)], *count)),
+    );
+}
+
+fn of_accounts(text: &mut Text, accounts: &[(AccountId, Usage)]) {
+    type Measure = fn(&Usage) -> u64;
+    let gauges: [(&'static str, &'static str, Measure); 3] = [
+        (
+            "relay_account_broadcasts",
+            "Broadcasts of the account that are on air.",
+            |usage| usage.inputs.into(),
+        ),
+        (
+            "relay_account_outputs",
+            "Outputs of the account that are connected, or connecting.",
+            |usage| usage.outputs.into(),
+        ),
+        (
+            "relay_account_bitrate_bps",
+            "Bits a second that the account's outputs wrote lately.",
+            |usage| usage.bits,
+        ),
+    ];
+    let samples = |measure: Measure| {
+        let samples = accounts.iter();
+        samples.map(move |(id, usage)| (vec![Label::Account(*id)], measure(usage)))
+    };
+    for (name, help, measure) in gauges {
+        text.family(gauge(name, help), samples(measure));
+    }
+    let help =
+        "Times something of the account was refused because of its bounds, while it was on air.";
+    text.family(
+        counter("relay_account_refusals", help),
+        samples(|usage| usage.refused),
     );
 }
 

@@ -80,6 +80,7 @@ async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
         admin.registry.link(),
         admin.registry.totals(),
         &admin.door.figures(),
+        &admin.registry.accounts(),
         &admin.registry.status(),
     );
     ([(header::CONTENT_TYPE, openmetrics::CONTENT_TYPE)], text)

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Write};
 
 use rtmp::flv::Codec;
-use shared::id::{InputUid, OutputUid};
+use shared::id::{AccountId, InputUid, OutputUid};
 
 /// The text form's content type.
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -34,6 +34,7 @@ pub(super) enum Kind {
 /// A label: every one there is, so that no text of a peer can become one, and none needs escaping.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Label {
+    Account(AccountId),
     Input(InputUid),
     Output(OutputUid),
     /// A stable code of a warning.
@@ -116,6 +117,7 @@ impl Kind {
 impl Display for Label {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Account(account) => write!(f, "account=\"{account}\""),
             Self::Input(input) => write!(f, "input=\"{input}\""),
             Self::Output(output) => write!(f, "output=\"{output}\""),
             Self::Code(code) => write!(f, "code=\"{code}\""),

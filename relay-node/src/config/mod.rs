@@ -3,19 +3,21 @@
 mod written;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{env, fs, io};
 
-use broadcast::DEFAULT_BUDGET;
+use broadcast::{DEFAULT_BUDGET, Quota};
 use shared::address::{AddressPolicy, Network};
 use shared::id::NodeName;
 use shared::secret::Secret;
 use url::Url;
 
 pub use written::{
-    Addresses, Admin, Control, Count, Gather, HandOver as WrittenHandOver, Ingest, InvalidCount,
-    InvalidGather, Log, LogFormat, LogLevel, Media, Networks, Outputs, Rtmp, Rtmps, State, Written,
+    Accounts, Addresses, Admin, Control, Count, Gather, HandOver as WrittenHandOver, Ingest,
+    InvalidCount, InvalidGather, Log, LogFormat, LogLevel, Media, Networks, Outputs, PortRanges,
+    Rtmp, Rtmps, State, Written,
 };
 
 use crate::ingest::Bounds;
@@ -42,7 +44,7 @@ pub struct Config {
     pub admin: SocketAddr,
     /// Certificate authorities trusted at destinations beside the public ones.
     pub ca_file: Option<PathBuf>,
-    /// Which addresses destinations may have.
+    /// Which addresses and ports destinations may have.
     pub destinations: AddressPolicy,
     /// How long messages may wait to be written together.
     pub gather: Gather,
@@ -50,6 +52,8 @@ pub struct Config {
     pub media_memory: usize,
     /// How another process of the node takes over.
     pub hand_over: HandOver,
+    /// What each account may do.
+    pub quota: Quota,
     /// How much to log.
     pub log_level: LogLevel,
     /// How to write the log.
@@ -133,7 +137,11 @@ impl Config {
             state_directory: written.state.directory,
             admin: written.admin.listen.unwrap_or(DEFAULT_ADMIN_LISTEN),
             ca_file: written.outputs.ca_file,
-            destinations: destinations(written.outputs.allow, loopback),
+            destinations: destinations(
+                written.outputs.allow,
+                loopback,
+                written.outputs.allow_ports,
+            ),
             gather: written.outputs.gather.unwrap_or_default(),
             media_memory: match written.media.memory_mib {
                 Some(mib) => usize::try_from(mib.get())
@@ -148,6 +156,7 @@ impl Config {
                     None => DEFAULT_HAND_OVER_MAX,
                 },
             },
+            quota: quota(&written.accounts),
             log_level: written.log.level.unwrap_or_default(),
             log_format: written.log.format.unwrap_or_default(),
         })
@@ -207,10 +216,25 @@ fn bounds(written: &Ingest) -> Bounds {
     bounds
 }
 
-fn destinations(allow: Option<Networks>, loopback: bool) -> AddressPolicy {
+fn quota(written: &Accounts) -> Quota {
+    let default = Quota::default();
+    let mbps = written.mbps.map(|mbps| u64::from(mbps.get()) * 1_000_000);
+    Quota {
+        inputs: written.inputs.map_or(default.inputs, NonZeroU32::get),
+        outputs: written.outputs.map_or(default.outputs, NonZeroU32::get),
+        bits: mbps.unwrap_or(default.bits),
+    }
+}
+
+fn destinations(
+    allow: Option<Networks>,
+    loopback: bool,
+    ports: Option<PortRanges>,
+) -> AddressPolicy {
     let networks = allow.map_or_else(Vec::new, |networks| networks.0);
     let loopback = Network::LOOPBACK.into_iter().filter(|_| loopback);
     AddressPolicy::allowing(networks.into_iter().chain(loopback))
+        .with_ports(ports.map_or_else(Vec::new, |ports| ports.0))
 }
 
 /// `[hand_over]`, complete.

@@ -48,15 +48,20 @@ listen = "127.0.0.1:8782"
 ca_file = "extra-ca.pem"
 allow = ["10.0.0.0/8", "fd00::/8"]
 allow_loopback = true
+allow_ports = ["25", "6000-6063"]
 gather = 50
 [media]
 memory_mib = 512
+[accounts]
+inputs = 20
+outputs = 200
+mbps = 800
 [log]
 level = "debug"
 format = "json"
 "#;
 
-const EVERY_FLAG: [&str; 33] = [
+const EVERY_FLAG: [&str; 37] = [
     "--node=ams-1",
     "--rtmps-listen=127.0.0.2:1,127.0.0.2:2",
     "--rtmps-certificate=c",
@@ -86,8 +91,12 @@ const EVERY_FLAG: [&str; 33] = [
     "--outputs-ca-file=a",
     "--outputs-allow=192.168.0.0/16,fd01::/16",
     "--outputs-allow-loopback=false",
+    "--outputs-allow-ports=25,8086",
     "--outputs-gather=0",
     "--media-memory-mib=256",
+    "--accounts-inputs=1",
+    "--accounts-outputs=2",
+    "--accounts-mbps=3",
     "--log-level=trace",
     "--log-format=text",
 ];
@@ -289,6 +298,21 @@ fn destinations_may_be_where_the_operator_allows() {
 }
 
 #[test]
+fn destinations_may_have_the_ports_that_the_operator_allows() {
+    let judge = |outputs: &str, port| {
+        let text = format!("[rtmp]\nlisten = \"127.0.0.1:0\"\n[outputs]\n{outputs}");
+        let config = Config::complete(file(&text), Some("inputs.toml".into())).unwrap();
+        config.destinations.judge_port(port).is_ok()
+    };
+    let allowed = "allow_ports = [\"25\", \"6000-6001\"]";
+    for port in [25, 6000, 6001] {
+        assert!(!judge("", port) && judge(allowed, port), "{port}");
+    }
+    assert!(!judge(allowed, 26) && judge("", 1935));
+    assert!(toml::from_str::<Written>("[outputs]\nallow_ports = [\"0\"]").is_err());
+}
+
+#[test]
 fn bitrates_are_written_in_kilobits_and_counted_in_bits() {
     let config = |kbps| {
         let text =
@@ -357,6 +381,7 @@ fn the_shipped_example_is_right() {
         outputs,
         media,
         hand_over,
+        accounts,
         log,
     } = written;
     assert!(control.key_cache_hours.is_some() && state.directory.is_some());
@@ -365,9 +390,10 @@ fn the_shipped_example_is_right() {
     assert!(ingest.max_bitrate_kbps.is_some());
     assert!(control.url.is_some() && control.token_file.is_some() && admin.listen.is_some());
     assert!(outputs.ca_file.is_some() && outputs.allow_loopback.is_some());
-    assert!(outputs.allow.is_some());
+    assert!(outputs.allow.is_some() && outputs.allow_ports.is_some());
     assert_eq!(outputs.gather, Some(Gather::default()));
     assert!(media.memory_mib.is_some());
     assert!(hand_over.socket.is_some() && hand_over.max_minutes == Some(1440));
+    assert!(accounts.inputs.is_some() && accounts.outputs.is_some() && accounts.mbps.is_some());
     assert!(log.level.is_some() && log.format.is_some());
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
-use shared::address::{InvalidNetwork, Network};
+use shared::address::{InvalidNetwork, InvalidPorts, Network, Ports};
 use shared::id::NodeName;
 use url::Url;
 
@@ -52,6 +52,9 @@ pub struct Written {
     #[command(flatten)]
     #[expect(missing_docs, reason = "as above")]
     pub hand_over: HandOver,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "as above")]
+    pub accounts: Accounts,
     #[command(flatten)]
     #[expect(missing_docs, reason = "as above")]
     pub log: Log,
@@ -137,6 +140,7 @@ impl Written {
                 ca_file: self.outputs.ca_file.or(below.outputs.ca_file),
                 allow: self.outputs.allow.or(below.outputs.allow),
                 allow_loopback: self.outputs.allow_loopback.or(below.outputs.allow_loopback),
+                allow_ports: self.outputs.allow_ports.or(below.outputs.allow_ports),
                 gather: self.outputs.gather.or(below.outputs.gather),
             },
             media: Media {
@@ -145,6 +149,11 @@ impl Written {
             hand_over: HandOver {
                 socket: self.hand_over.socket.or(below.hand_over.socket),
                 max_minutes: self.hand_over.max_minutes.or(below.hand_over.max_minutes),
+            },
+            accounts: Accounts {
+                inputs: self.accounts.inputs.or(below.accounts.inputs),
+                outputs: self.accounts.outputs.or(below.accounts.outputs),
+                mbps: self.accounts.mbps.or(below.accounts.mbps),
             },
             log: Log {
                 level: self.log.level.or(below.log.level),
@@ -397,6 +406,14 @@ pub struct Outputs {
         require_equals = true
     )]
     pub allow_loopback: Option<bool>,
+    /// Ports of other services that destinations may have, as 25 or 6000-6063
+    #[arg(
+        id = "outputs-allow-ports",
+        long = "outputs-allow-ports",
+        value_name = "PORTS",
+        value_parser = ports
+    )]
+    pub allow_ports: Option<PortRanges>,
     /// How many milliseconds messages may wait to be written together, 0 to 100
     #[arg(
         id = "outputs-gather",
@@ -434,6 +451,29 @@ pub struct HandOver {
         value_name = "MINUTES"
     )]
     pub max_minutes: Option<u32>,
+}
+
+/// `[accounts]`: what each account may do at this node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Accounts {
+    /// How many live inputs of an account may be on air at this node
+    #[arg(
+        id = "accounts-inputs",
+        long = "accounts-inputs",
+        value_name = "NUMBER"
+    )]
+    pub inputs: Option<NonZeroU32>,
+    /// How many outputs of an account may be connected
+    #[arg(
+        id = "accounts-outputs",
+        long = "accounts-outputs",
+        value_name = "NUMBER"
+    )]
+    pub outputs: Option<NonZeroU32>,
+    /// How many megabits a second an account may send
+    #[arg(id = "accounts-mbps", long = "accounts-mbps", value_name = "MBPS")]
+    pub mbps: Option<NonZeroU32>,
 }
 
 /// `[log]`: what goes to standard error.
@@ -623,6 +663,24 @@ impl TryFrom<Vec<String>> for Networks {
         let networks: Result<_, _> = texts.iter().map(|text| text.parse()).collect();
         networks.map(Self)
     }
+}
+
+/// Ranges of ports: in the file an array of strings.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Vec<String>")]
+pub struct PortRanges(pub Vec<Ports>);
+
+impl TryFrom<Vec<String>> for PortRanges {
+    type Error = InvalidPorts;
+
+    fn try_from(texts: Vec<String>) -> Result<Self, InvalidPorts> {
+        let ports: Result<_, _> = texts.iter().map(|text| text.parse()).collect();
+        ports.map(Self)
+    }
+}
+
+fn ports(text: &str) -> Result<PortRanges, InvalidPorts> {
+    Ports::parse(text).map(PortRanges)
 }
 
 fn networks(text: &str) -> Result<Networks, InvalidNetwork> {

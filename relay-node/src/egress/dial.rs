@@ -11,7 +11,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use shared::address::AddressPolicy;
+use shared::address::{AddressPolicy, Forbidden};
 use shared::output_url::OutputUrl;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::task::JoinSet;
@@ -20,6 +20,8 @@ use tokio_rustls::TlsConnector;
 
 use super::Connection;
 use super::connection::Counted;
+use super::own::Own;
+use crate::account::{Account, Part};
 use crate::{clock, socket};
 
 /// How long the name servers may take. A resolver asks each of them twice in this time.
@@ -49,6 +51,11 @@ const CROWDED: &str = "this relay makes too many connections to this address alr
 #[derive(Clone)]
 pub struct Dialler {
     policy: AddressPolicy,
+    own: Own,
+    /// Whose outputs it connects, if that counts.
+    account: Option<Account>,
+    /// What all nodes of the system send in `connect`, to know their own again.
+    system: Option<Arc<str>>,
     tls: Arc<ClientConfig>,
     /// One for all outputs of the node.
     gate: Arc<Mutex<Gate>>,
@@ -66,12 +73,46 @@ impl Dialler {
     pub fn new(policy: AddressPolicy, tls: Arc<ClientConfig>) -> Self {
         Self {
             policy,
+            own: Own::default(),
+            account: None,
+            system: None,
             tls,
             gate: Arc::default(),
             look_up: Arc::new(|host, port| {
                 async move { Ok(lookup_host((host, port)).await?.collect()) }.boxed()
             }),
         }
+    }
+
+    /// The same, where the machine's encoders connect to `ingest` and its system is called `system`:
+    /// neither is sent to.
+    #[must_use]
+    pub fn within(self, system: Arc<str>, ingest: impl IntoIterator<Item = SocketAddr>) -> Self {
+        Self {
+            own: self.own.with_ingest(ingest),
+            system: Some(system),
+            ..self
+        }
+    }
+
+    /// The same, for the outputs of `account`.
+    #[must_use]
+    pub fn of(self, account: Option<Account>) -> Self {
+        Self { account, ..self }
+    }
+
+    /// Counts an output as one of the account's that are connected.
+    pub(super) fn take_part(&self) -> Result<Option<Part>, DialError> {
+        let part = self.account.as_ref().map(Account::connect).transpose();
+        part.map_err(|excess| DialError {
+            reason: Reason::AccountLimit,
+            words: Some(excess.to_string()),
+        })
+    }
+
+    /// The name of the system, if it has one.
+    pub(crate) fn system(&self) -> Option<&Arc<str>> {
+        self.system.as_ref()
     }
 
     /// Connects to the server of `url`, with a fresh look-up of its name, telling each step before
@@ -126,25 +167,28 @@ impl Dialler {
     }
 
     async fn resolve(&self, url: &OutputUrl) -> Result<VecDeque<SocketAddr>, DialError> {
+        self.policy.judge_port(url.port()).map_err(forbidden)?;
         let found: Vec<SocketAddr> = match url.host().parse::<IpAddr>() {
             Ok(address) => vec![SocketAddr::new(address, url.port())],
             Err(_) => looked_up((self.look_up)(url.host().to_owned(), url.port())).await?,
         };
-        let mut forbidden = None;
+        let mut last = DialError::from(Reason::DnsFailed);
         let mut allowed = Vec::with_capacity(found.len());
-        for address in found {
-            match self.policy.judge(address.ip()) {
-                Ok(()) => allowed.push(address),
-                Err(why) => forbidden = Some(why),
+        let own = self.own.judge(&found, &self.policy);
+        for (address, own) in found.into_iter().zip(own) {
+            // Where it leads in a circle, that is what helps whoever reads it.
+            let judged = match own {
+                Err(error) if error.reason == Reason::Loop => Err(error),
+                own => self.policy.judge(address.ip()).map_err(forbidden).and(own),
+            };
+            match judged {
+                Ok(address) => allowed.push(address),
+                Err(why) => last = why,
             }
         }
-        match (allowed.is_empty(), forbidden) {
-            (false, _) => Ok(by_turns(allowed)),
-            (true, Some(why)) => Err(DialError {
-                reason: Reason::AddressForbidden,
-                words: Some(why.to_string()),
-            }),
-            (true, None) => Err(Reason::DnsFailed.into()),
+        match allowed.is_empty() {
+            false => Ok(by_turns(allowed)),
+            true => Err(last),
         }
     }
 }
@@ -164,6 +208,13 @@ impl From<Reason> for DialError {
             reason,
             words: None,
         }
+    }
+}
+
+fn forbidden(why: Forbidden) -> DialError {
+    DialError {
+        reason: Reason::AddressForbidden,
+        words: Some(why.to_string()),
     }
 }
 
@@ -332,6 +383,46 @@ mod tests {
             "rtmp://[::ffff:192.168.0.1]/live",
         ] {
             assert_eq!(reason(false, url).await, Reason::AddressForbidden, "{url}");
+        }
+    }
+
+    #[tokio::test]
+    async fn ports_of_other_services_are_refused() {
+        for url in ["rtmp://127.0.0.1:22/live", "rtmp://localhost:6379/live"] {
+            assert_eq!(reason(true, url).await, Reason::AddressForbidden, "{url}");
+        }
+    }
+
+    /// The name is looked up once, and what was judged is what is connected to.
+    #[tokio::test]
+    async fn only_what_was_judged_is_connected_to() {
+        let (listener, address) = listener().await;
+        let mut dialler = dialler(false);
+        dialler.policy = "127.0.0.1/32".parse().unwrap();
+        let asked = Arc::new(Mutex::new(0));
+        let count = Arc::clone(&asked);
+        dialler.look_up = Arc::new(move |_, port| {
+            *count.lock().unwrap() += 1;
+            let found = ["127.0.0.2", "10.0.0.1", "127.0.0.1", "::1"];
+            let found = found.map(|text| SocketAddr::new(text.parse().unwrap(), port));
+            async move { Ok(found.to_vec()) }.boxed()
+        });
+        let url = format!("rtmp://destination.example:{}/live", address.port());
+        let url = OutputUrl::parse(&url).unwrap();
+        let (dialled, accepted) = tokio::join!(dialler.dial(&url, |_| {}), listener.accept());
+        dialled.unwrap();
+        assert_eq!(accepted.unwrap().0.local_addr().unwrap(), address);
+        assert_eq!(*asked.lock().unwrap(), 1);
+    }
+
+    #[tokio::test]
+    async fn the_own_ingest_is_a_loop_whatever_is_allowed() {
+        let (_listener, address) = listener().await;
+        for allow_loopback in [true, false] {
+            let dialler = dialler(allow_loopback).within("system".into(), [address]);
+            let url = OutputUrl::parse(&format!("rtmp://{address}/live")).unwrap();
+            let error = dialler.dial(&url, |_| {}).await.err().unwrap();
+            assert_eq!(error.reason, Reason::Loop);
         }
     }
 

@@ -6,6 +6,7 @@ mod dial;
 #[cfg(test)]
 mod fault;
 mod output;
+mod own;
 #[cfg(test)]
 mod panic_tests;
 mod session;

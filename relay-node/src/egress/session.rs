@@ -14,6 +14,7 @@ use rtmp::client::{
     ClientError, ClientEvent, Credentials, Demand, Login, LoginError, PublishClient, PublishTarget,
     Words,
 };
+use rtmp::server::LOOP;
 use rtmp::{ProtocolError, StreamName};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::Notify;
@@ -91,6 +92,8 @@ async fn publish(
     login: Login,
 ) -> Result<(), Left> {
     let shared = &attempt.shared;
+    let part = attempt.dialler.take_part();
+    let _part = part.map_err(|DialError { reason, words }| End::Failed { reason, words })?;
     let dialling = attempt.dialler.dial(&attempt.destination.url, |step| {
         shared.event(Event::Reached(step));
     });
@@ -113,9 +116,12 @@ async fn publish(
         credentials,
         login,
     };
-    let Ok(client) = PublishClient::new(target, clock::now()) else {
+    let Ok(mut client) = PublishClient::new(target, clock::now()) else {
         return Err(Reason::Internal.into());
     };
+    if let Some(system) = attempt.dialler.system() {
+        client.introduce(&**system);
+    }
     let session = Session {
         attempt: Arc::clone(attempt),
         span: Span::current(),
@@ -476,9 +482,10 @@ impl From<Reason> for End {
 }
 
 fn refused(words: Words) -> End {
-    let reason = match words.code.contains("BadName") {
-        true => Reason::BadName,
-        false => Reason::Rejected,
+    let reason = match words.code.as_str() {
+        LOOP => Reason::Loop,
+        code if code.contains("BadName") => Reason::BadName,
+        _ => Reason::Rejected,
     };
     End::Failed {
         reason,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rtmp::Message;
-use rtmp::server::{Refusal, ServerError, ServerEvent, ServerSession};
+use rtmp::server::{Refusal, ServerConfig, ServerError, ServerEvent, ServerSession};
 use shared::link::Departure;
 use shared::secret::Secret;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
@@ -38,9 +38,13 @@ pub(super) async fn serve<S, C>(
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     C: Future<Output = io::Result<S>> + Send + 'static,
 {
+    let rtmp = ServerConfig {
+        system: registry.system(),
+        ..place.bounds().session.clone()
+    };
     let mut session = Session {
         stream,
-        rtmp: ServerSession::new(place.bounds().session.clone(), since.into_std()),
+        rtmp: ServerSession::new(rtmp, since.into_std()),
         outbox: Outbox::default(),
         registry,
         encoder,

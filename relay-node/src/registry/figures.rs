@@ -1,17 +1,18 @@
 //! How broadcasts are doing, as the control plane is told.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use broadcast::{AudioFacts, IngestFacts, VideoFacts, Warning};
 use rtmp::flv::Codec;
 use rtmp::server::Refusal;
-use shared::id::{InputUid, OutputUid};
+use shared::id::{AccountId, InputUid, OutputUid};
 use shared::link::{
     self, AudioFigures, Fault, IngestFigures, InputFigures, OutputFigures, VideoFigures,
 };
 
-use super::Registry;
 use super::on_air::{Ending, OnAir};
+use super::{Broadcasts, Registry};
 use crate::clock;
 use crate::egress::Figures;
 
@@ -53,6 +54,42 @@ impl Registry {
         }
         for input in refused {
             self.end(&mut broadcasts, input, Ending::Cut(Refusal::TooFast));
+        }
+        self.weigh(&mut broadcasts, now);
+    }
+
+    /// Adds up what each account sends. Where that was too much for long, the broadcast that sends
+    /// most is cut.
+    fn weigh(&self, broadcasts: &mut Broadcasts, now: Instant) {
+        let mut sent: BTreeMap<AccountId, (u64, Option<(u64, InputUid)>)> = BTreeMap::new();
+        for (input, on_air) in &broadcasts.on_air {
+            let Some(of) = &on_air.membership else {
+                continue;
+            };
+            let outputs = on_air.outputs.values();
+            let bits: u64 = outputs.map(|output| output.figures().bitrate).sum();
+            let (all, most) = sent.entry(of.account.id()).or_default();
+            *all += bits;
+            *most = (*most).max(Some((bits, *input)));
+        }
+        broadcasts.accounts.retain(|id, _| sent.contains_key(id));
+        let mut refused = Vec::new();
+        for (id, (bits, most)) in sent {
+            let account = broadcasts.accounts.get(&id);
+            if let Some(excess) = account.and_then(|account| account.sends(now, bits))
+                && let Some((_, input)) = most
+            {
+                tracing::info!(%input, account = %id, %excess, "broadcast cut");
+                refused.push((input, excess));
+            }
+        }
+        for (input, excess) in refused {
+            if let Some(on_air) = broadcasts.on_air.get(&input) {
+                let facts = facts(on_air, now);
+                let fault = fault_of("account_limit", excess.to_string(), &facts);
+                on_air.teller().faulted(fault);
+            }
+            self.end(broadcasts, input, Ending::Cut(Refusal::AccountLimit));
         }
     }
 }

@@ -12,9 +12,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use broadcast::{Budget, Revision, RevisionGuard, Verdict};
+use broadcast::{Budget, Quota, Revision, RevisionGuard, Usage, Verdict};
 use rtmp::server::Refusal;
-use shared::id::{InputUid, Instance, NodeName, OutputUid};
+use shared::id::{AccountId, InputUid, Instance, NodeName, OutputUid};
 use shared::link::{Applied, InputSettings, Owner, PublishRefusal, Snapshot, WantedOutput, Wish};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +23,7 @@ use tokio_util::task::TaskTracker;
 pub use publisher::{Publisher, departure};
 pub use status::{BroadcastStatus, OutputStatus, Totals};
 
+use crate::account::Account;
 use crate::clock;
 use crate::control::{Control, LinkState, Refused, Revs};
 use crate::egress::Dialler;
@@ -73,11 +74,15 @@ pub struct MediaRules {
     pub budget: Budget,
     /// Where they are sent from.
     pub shards: Shards,
+    /// What each account may do.
+    pub quota: Quota,
 }
 
 #[derive(Default)]
 struct Broadcasts {
     on_air: BTreeMap<InputUid, OnAir>,
+    /// Those that have something on air, and some that had until a second ago.
+    accounts: BTreeMap<AccountId, Account>,
     /// Publishers whose key is being checked.
     asking: usize,
     /// The newest snapshots that came while keys were being checked: an answer that was given
@@ -114,6 +119,11 @@ impl Registry {
             rivals: Arc::default(),
             handed_over: CancellationToken::new(),
         }
+    }
+
+    /// The system whose own outputs are refused as encoders.
+    pub(crate) fn system(&self) -> Option<Arc<str>> {
+        self.dialler.system().cloned()
     }
 
     /// Applies a snapshot that came from the control plane.
@@ -188,7 +198,7 @@ impl Registry {
         match wanted {
             Some(Relay { outputs, settings }) => {
                 on_air.treat(settings);
-                on_air.reconcile(outputs, &self.dialler, leaving, OnAir::LATER);
+                on_air.reconcile(outputs, leaving, OnAir::LATER);
             }
             None => tracing::warn!(
                 %input,
@@ -313,6 +323,15 @@ impl Registry {
             .on_air
             .iter()
             .map(|(input, on_air)| status::of(*input, on_air))
+            .collect()
+    }
+
+    /// Every account with something on air, and what it does.
+    pub fn accounts(&self) -> Vec<(AccountId, Usage)> {
+        let broadcasts = self.lock();
+        let accounts = broadcasts.accounts.values();
+        accounts
+            .map(|account| (account.id(), account.usage()))
             .collect()
     }
 

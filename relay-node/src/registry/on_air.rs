@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use broadcast::{Change, RevisionGuard, Rules, Seat, StartPolicy, Wanted, reconcile};
+use broadcast::{Change, Excess, RevisionGuard, Rules, Seat, StartPolicy, Wanted, reconcile};
 use rtmp::server::Refusal;
 use shared::id::{InputUid, OutputUid};
 use shared::limits::MAX_RECONNECT_WINDOW_SECONDS;
@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::publisher::departure;
 use super::status::Totals;
 use super::teller::Teller;
+use crate::account::{Account, Part};
 use crate::clock;
 use crate::egress::{Destination, Dialler, Output};
 use crate::feed::Feed;
@@ -41,6 +42,9 @@ pub(super) struct OnAir {
     pub(super) unknown_wish: bool,
     pub(super) since: Instant,
     pub(super) feed: Arc<Feed>,
+    dialler: Dialler,
+    /// Whose it is, if that counts.
+    pub(super) membership: Option<Membership>,
     pub(super) outputs: BTreeMap<OutputUid, Output>,
     /// The outputs that are wanted and not sent to.
     pub(super) idle: BTreeMap<OutputUid, Idle>,
@@ -50,6 +54,28 @@ pub(super) struct OnAir {
     pub(super) past: Totals,
     /// Reaches the last publisher, if it was not told to go yet.
     pub(super) cut: Option<oneshot::Sender<Refusal>>,
+}
+
+/// Whose a broadcast is.
+pub(super) struct Membership {
+    pub(super) account: Account,
+    /// Counts it as one of the account's that are on air.
+    _part: Part,
+}
+
+impl Membership {
+    /// One more of the account's live inputs is on air.
+    ///
+    /// # Errors
+    ///
+    /// It may not be.
+    pub(super) fn begin(account: Account) -> Result<Self, Excess> {
+        let part = account.begin()?;
+        Ok(Self {
+            account,
+            _part: part,
+        })
+    }
 }
 
 /// Why an output that exists is not sent to.
@@ -93,10 +119,10 @@ impl OnAir {
     pub(super) fn new(
         input: InputUid,
         teller: Teller,
-        seat: Seat,
-        key: u64,
+        (seat, key): (Seat, u64),
         guard: RevisionGuard,
         feed: Arc<Feed>,
+        (dialler, membership): (Dialler, Option<Membership>),
         cut: oneshot::Sender<Refusal>,
     ) -> Self {
         Self {
@@ -110,6 +136,8 @@ impl OnAir {
             unknown_wish: false,
             since: clock::now(),
             feed,
+            dialler: dialler.of(membership.as_ref().map(|of| of.account.clone())),
+            membership,
             outputs: BTreeMap::new(),
             idle: BTreeMap::new(),
             retries: BTreeMap::new(),
@@ -137,7 +165,6 @@ impl OnAir {
     pub(super) fn reconcile(
         &mut self,
         outputs: &[WantedOutput],
-        dialler: &Dialler,
         leaving: &mut BTreeMap<OutputUid, CancellationToken>,
         policy: StartPolicy,
     ) {
@@ -169,11 +196,11 @@ impl OnAir {
         leaving.retain(|_, gone| !gone.is_cancelled());
         for change in reconcile(&running, &wanted) {
             match change {
-                Change::Start { id, spec } => self.start(id, spec, dialler, leaving, policy),
+                Change::Start { id, spec } => self.start(id, spec, leaving, policy),
                 Change::Stop { id, .. } => self.stop(id, leaving),
                 Change::Restart { id, spec } => {
                     self.stop(id, leaving);
-                    self.start(id, spec, dialler, leaving, Self::LATER);
+                    self.start(id, spec, leaving, Self::LATER);
                 }
             }
         }
@@ -262,7 +289,6 @@ impl OnAir {
         &mut self,
         id: OutputUid,
         destination: Arc<Destination>,
-        dialler: &Dialler,
         leaving: &mut BTreeMap<OutputUid, CancellationToken>,
         policy: StartPolicy,
     ) {
@@ -272,7 +298,7 @@ impl OnAir {
             (self.input, id),
             destination,
             Arc::clone(&self.feed),
-            dialler.clone(),
+            self.dialler.clone(),
             policy,
             leaving.remove(&id),
             move |figures| teller.output(id, figures),

@@ -11,19 +11,20 @@ use shared::secret::Secret;
 use tokio::sync::oneshot;
 use tokio::time::sleep_until;
 
-use super::on_air::{Ending, OnAir, rules};
+use super::on_air::{Ending, Membership, OnAir, rules};
 use super::teller::Teller;
 use super::{Asking, Broadcasts, Publisher, Registry, Relay, publisher, refusal, revision};
+use crate::account::Account;
 use crate::clock;
 use crate::feed::{Encoder, Feed};
 
 /// What an encoder may publish, and why.
-struct KeyClaim {
-    snapshot: Snapshot,
+pub(super) struct KeyClaim {
+    pub(super) snapshot: Snapshot,
     /// The number of its key.
-    key: u64,
+    pub(super) key: u64,
     /// The key itself, if nobody could be asked about it.
-    unconfirmed: Option<Secret>,
+    pub(super) unconfirmed: Option<Secret>,
 }
 
 /// For rounding.
@@ -59,7 +60,7 @@ impl Registry {
         publisher
     }
 
-    fn seat(
+    pub(super) fn seat(
         self: &Arc<Self>,
         broadcasts: &mut Broadcasts,
         claim: KeyClaim,
@@ -73,7 +74,7 @@ impl Registry {
         let (cut, cut_by) = oneshot::channel();
         let feed = match broadcasts.on_air.contains_key(&input) {
             true => self.join(broadcasts, &claim, wanted, session, encoder, cut)?,
-            false => self.begin(broadcasts, &claim, wanted, session, encoder, cut),
+            false => self.begin(broadcasts, &claim, wanted, session, encoder, cut)?,
         };
         let registry = Arc::clone(self);
         Ok(Publisher::new(feed, session, cut_by, move |why| {
@@ -89,9 +90,20 @@ impl Registry {
         session: u64,
         encoder: Encoder,
         cut: oneshot::Sender<Refusal>,
-    ) -> Arc<Feed> {
+    ) -> Result<Arc<Feed>, Refusal> {
         let snapshot = &claimed.snapshot;
         let input = snapshot.input;
+        let account = snapshot.account.map(|id| {
+            let account = broadcasts.accounts.entry(id);
+            account
+                .or_insert_with(|| Account::new(id, self.media.quota))
+                .clone()
+        });
+        let membership = account.map(Membership::begin).transpose();
+        let membership = membership.map_err(|excess| {
+            tracing::info!(%input, %excess, "broadcast refused");
+            Refusal::AccountLimit
+        })?;
         broadcasts.totals.broadcasts += 1;
         // Under which epoch it is, an earlier answer cannot say.
         let epoch = claimed.unconfirmed.is_none().then_some(snapshot.epoch);
@@ -114,21 +126,16 @@ impl Registry {
         let mut on_air = OnAir::new(
             input,
             teller,
-            seat,
-            claimed.key,
+            (seat, claimed.key),
             guard,
             Arc::clone(&feed),
+            (self.dialler.clone(), membership),
             cut,
         );
         on_air.unconfirmed = claimed.unconfirmed.clone();
         on_air.treat(settings);
         self.claim(input, snapshot.epoch, outputs, &mut broadcasts.leaving);
-        on_air.reconcile(
-            outputs,
-            &self.dialler,
-            &mut broadcasts.leaving,
-            OnAir::FROM_THE_START,
-        );
+        on_air.reconcile(outputs, &mut broadcasts.leaving, OnAir::FROM_THE_START);
         tracing::info!(
             %input,
             epoch = snapshot.epoch,
@@ -147,7 +154,7 @@ impl Registry {
             }
         }
         broadcasts.on_air.insert(input, on_air);
-        feed
+        Ok(feed)
     }
 
     /// Seats an encoder at a broadcast that is on air, with a publisher or waiting for one. What

@@ -6,6 +6,7 @@ use shared::address::AddressPolicy;
 use shared::link::{Departure, InputSettings, OnStop, Protocol};
 use shared::secret::Secret;
 
+use super::publishing::KeyClaim;
 use super::*;
 use crate::egress::tls;
 use crate::feed::Encoder;
@@ -43,6 +44,10 @@ stream_key = \"{KEY}\"
             gather: Duration::ZERO,
             budget: Budget::default(),
             shards: Shards::here(),
+            quota: Quota {
+                inputs: 1,
+                ..Quota::default()
+            },
         },
     ))
 }
@@ -65,6 +70,7 @@ async fn snapshot(registry: &Registry, rev: u64, wish: Wish) -> Snapshot {
         epoch: 1,
         owner: None,
         oldest_key: 0,
+        account: None,
         wish,
         ..answer.snapshot
     }
@@ -277,6 +283,48 @@ async fn a_wish_of_a_newer_control_plane_is_reported_and_changes_nothing() {
     assert_eq!(publisher.cut().await, Refusal::Replaced);
 }
 
+#[tokio::test]
+async fn an_account_has_no_more_on_air_than_it_may() {
+    let registry = registry();
+    let snapshot = |n: u8, rev, account: u8, wish| Snapshot {
+        input: InputUid::from_random([n; 16]),
+        rev,
+        epoch: 1,
+        owner: None,
+        oldest_key: 0,
+        account: Some(AccountId::from_random([account; 16])),
+        wish,
+    };
+    let seat = |n, account| {
+        let snapshot = snapshot(n, 1, account, nothing());
+        let encoder = Encoder::new(Protocol::Rtmp, None);
+        let claim = KeyClaim {
+            snapshot,
+            key: 0,
+            unconfirmed: None,
+        };
+        registry.seat(&mut registry.lock(), claim, encoder)
+    };
+    let _first = seat(1, 1).unwrap();
+    assert_eq!(seat(2, 1).err(), Some(Refusal::AccountLimit));
+    let _another = seat(3, 2).unwrap();
+    let mut usages = registry.accounts().into_iter();
+    assert_eq!(
+        usages
+            .next()
+            .map(|(_, usage)| (usage.inputs, usage.refused)),
+        Some((1, 1))
+    );
+    // A second publisher of what is on air is none more.
+    let _same = seat(1, 1).unwrap();
+    registry.apply(snapshot(1, 2, 1, Wish::Deleted));
+    let _second = seat(2, 1).unwrap();
+    // Who has nothing on air any more is forgotten.
+    registry.apply(snapshot(3, 2, 2, Wish::Deleted));
+    registry.inspect();
+    assert_eq!(registry.accounts().len(), 1);
+}
+
 #[test]
 fn a_wish_for_what_is_not_on_air_is_reported_too() {
     for (wish, unknown_wish) in [(Wish::Unknown, true), (Wish::Deleted, false)] {
@@ -286,6 +334,7 @@ fn a_wish_for_what_is_not_on_air_is_reported_too() {
             epoch: 1,
             owner: None,
             oldest_key: 0,
+            account: None,
             wish,
         };
         let reported = nothing_on_air(&snapshot);

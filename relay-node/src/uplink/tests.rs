@@ -23,6 +23,7 @@ fn snapshot(rev: u64) -> Snapshot {
         epoch: 1,
         owner: None,
         oldest_key: 0,
+        account: None,
         wish: Wish::relay(vec![]),
     }
 }

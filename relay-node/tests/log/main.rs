@@ -135,7 +135,7 @@ async fn the_log_of_a_broadcast_is_what_a_person_wants_to_read() {
     };
     let mut taken = Destination::plain(1).await;
     let mut dead = Destination::plain(2).await;
-    dead.url = "rtmp://127.0.0.1:1/live".to_owned();
+    dead.url = "rtmp://127.0.0.1:1024/live".to_owned();
     let refusing = Destination::plain(3).await;
     refusing.refuse(true);
     let mut late = Destination::plain(4).await;

@@ -216,7 +216,7 @@ impl Changes {
             }
             _ => {
                 let nowhere = || Target::Rtmp {
-                    url: Secret::new("rtmp://127.0.2.1:1/live"),
+                    url: Secret::new("rtmp://127.0.2.1:1024/live"),
                     stream_key: Secret::new("nobody"),
                 };
                 let other = output.away.take().unwrap_or_else(nowhere);

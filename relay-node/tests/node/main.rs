@@ -8,11 +8,13 @@
     reason = "a test fails by panicking"
 )]
 
+mod accounts;
 mod bounds;
 mod churn;
 mod door;
 mod faults;
 mod login;
+mod loops;
 mod outage;
 mod process;
 mod relay;

@@ -41,6 +41,7 @@ fn snapshot(epoch: u64, rev: u64, wish: Wish) -> Snapshot {
         epoch,
         owner: None,
         oldest_key: 0,
+        account: None,
         wish,
     }
 }

@@ -131,7 +131,7 @@ async fn a_broadcast_that_is_not_wanted_any_more_is_cut() {
 async fn a_destination_that_is_not_there_hurts_nobody() {
     let mut destination = Destination::plain(1).await;
     let mut dead = Destination::plain(2).await;
-    dead.url = "rtmp://127.0.0.1:1/live".to_owned();
+    dead.url = "rtmp://127.0.0.1:1024/live".to_owned();
     let rig = Rig::new(&[&destination, &dead]).await;
     let mut encoder = rig.encoder(KEY).await.publishing().await;
     let sent = [headers(), group(0)].concat();
@@ -144,7 +144,7 @@ async fn a_destination_that_is_not_there_hurts_nobody() {
         (output.state, output.reason),
         ("backoff", Some("connect_refused"))
     );
-    assert_eq!(output.server.as_deref(), Some("rtmp://127.0.0.1:1"));
+    assert_eq!(output.server.as_deref(), Some("rtmp://127.0.0.1:1024"));
 }
 
 #[tokio::test]

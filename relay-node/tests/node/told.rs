@@ -39,7 +39,7 @@ fn ended(what: What) -> Option<Departure> {
 async fn a_broadcast_is_told_as_it_goes() {
     let taken = Destination::plain(1).await;
     let mut dead = Destination::plain(2).await;
-    dead.url = "rtmp://127.0.0.1:1/live".to_owned();
+    dead.url = "rtmp://127.0.0.1:1024/live".to_owned();
     let mut off = dead.wanted();
     (off.uid, off.enabled) = (OutputUid::from_random([9; 16]), false);
     let mut node = Controlled::new().await;

@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{InputUid, Instance, NodeName, OutputUid};
+use crate::id::{AccountId, InputUid, Instance, NodeName, OutputUid};
 use crate::limits::DEFAULT_RECONNECT_WINDOW_SECONDS;
 use crate::secret::{self, Secret};
 
@@ -122,6 +122,10 @@ pub struct Snapshot {
     /// with one is cut.
     #[serde(default)]
     pub oldest_key: u64,
+    /// Whose the input is: what it does counts there. None from an older control plane, and where
+    /// there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<AccountId>,
     /// What is wanted of the input.
     pub wish: Wish,
 }
@@ -362,6 +366,7 @@ mod tests {
             epoch: 2,
             owner: None,
             oldest_key: 0,
+            account: None,
             wish: Wish::Relay {
                 outputs: vec![WantedOutput {
                     uid: OUTPUT.parse().unwrap(),

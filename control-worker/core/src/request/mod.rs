@@ -201,7 +201,7 @@ mod tests {
     use crate::destination::DestinationPolicy;
 
     fn policy() -> DestinationPolicy {
-        DestinationPolicy::parse("", "rtmps://ingest.example:443/live/").unwrap()
+        DestinationPolicy::parse("", "", "rtmps://ingest.example:443/live/").unwrap()
     }
 
     /// `400/10005 /url` and the like.

@@ -372,7 +372,7 @@ fn an_output_is_changed_in_place() {
     let database = with_output();
     let before = changed(database.change(3, &enable_output(1, 1, true)));
     let body = br#"{"url": "rtmps://b.example/app", "streamKey": " new ", "meta": {"name": "b"}}"#;
-    let policy = DestinationPolicy::parse("", "").unwrap();
+    let policy = DestinationPolicy::parse("", "", "").unwrap();
     let update = |body| {
         let update = OutputUpdate::parse(body, &policy).unwrap();
         Change::update_output(
@@ -417,7 +417,7 @@ fn a_user_in_a_url_is_sealed_and_shown_as_typed() {
     let database = with_output();
     let url = "rtmps://me:hunter2@b.example/app";
     let body = format!(r#"{{"url": "{url}"}}"#);
-    let policy = DestinationPolicy::parse("", "").unwrap();
+    let policy = DestinationPolicy::parse("", "", "").unwrap();
     let update = OutputUpdate::parse(body.as_bytes(), &policy).unwrap();
     let nonces = [[9; 12], [10; 12]];
     let update = Change::update_output(update, account(), output(1), nonces, &keyring()).unwrap();

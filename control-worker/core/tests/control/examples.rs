@@ -161,7 +161,7 @@ fn add_and_list_outputs() {
     let database = Database::new();
     created(&database);
     let body = br#"{"url": "rtmp://a.rtmp.youtube.com/live2","streamKey": "<redacted>"}"#;
-    let policy = DestinationPolicy::parse("", INGEST).unwrap();
+    let policy = DestinationPolicy::parse("", "", INGEST).unwrap();
     let mut rows = Vec::new();
     for n in [1, 2] {
         let change = Change::create_output(

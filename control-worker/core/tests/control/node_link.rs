@@ -119,6 +119,7 @@ fn snapshot(n: u8, rev: u64, epoch: u64, owner: Option<Owner>) -> Snapshot {
         epoch,
         owner,
         oldest_key: 0,
+        account: None,
         wish: Wish::relay(vec![WantedOutput {
             uid: output(n),
             enabled: true,

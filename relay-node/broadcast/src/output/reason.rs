@@ -8,6 +8,8 @@ use crate::backoff::Pace;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Reason {
+    /// The account does as much as it may at this relay.
+    AccountLimit,
     /// The destination's address is one that this relay must not connect to.
     AddressForbidden,
     /// The destination does not accept the user name and the password.
@@ -34,6 +36,8 @@ pub enum Reason {
     HandshakeTimeout,
     /// The relay itself failed.
     Internal,
+    /// The destination is an input of the same system.
+    Loop,
     /// The destination broke the RTMP protocol after the handshake.
     ProtocolError,
     /// The destination neither took nor refused the stream in time.
@@ -56,7 +60,8 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
+        Self::AccountLimit,
         Self::AddressForbidden,
         Self::AuthFailed,
         Self::AuthRequired,
@@ -70,6 +75,7 @@ impl Reason {
         Self::HandshakeFailed,
         Self::HandshakeTimeout,
         Self::Internal,
+        Self::Loop,
         Self::ProtocolError,
         Self::PublishTimeout,
         Self::Rejected,
@@ -84,6 +90,7 @@ impl Reason {
     /// The stable code that an API client acts on.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::AccountLimit => "account_limit",
             Self::AddressForbidden => "address_forbidden",
             Self::AuthFailed => "auth_failed",
             Self::AuthRequired => "auth_required",
@@ -97,6 +104,7 @@ impl Reason {
             Self::HandshakeFailed => "handshake_failed",
             Self::HandshakeTimeout => "handshake_timeout",
             Self::Internal => "internal",
+            Self::Loop => "loop",
             Self::ProtocolError => "protocol_error",
             Self::PublishTimeout => "publish_timeout",
             Self::Rejected => "rejected",
@@ -112,6 +120,10 @@ impl Reason {
     /// What happened and what to do, for a person.
     pub fn sentence(self) -> &'static str {
         match self {
+            Self::AccountLimit => {
+                "The account has as many outputs connected, or sends as much, as it may at this \
+                 relay: end others first, or ask for more."
+            }
             Self::AddressForbidden => {
                 "The destination's name leads to an address that this relay does not connect to, \
                  such as a private network: use the destination's public name."
@@ -157,6 +169,10 @@ impl Reason {
                  the port, and whether the URL should begin with rtmps:// rather than rtmp://."
             }
             Self::Internal => "The relay itself failed on this output: please report it.",
+            Self::Loop => {
+                "The destination is an input of this same relay, so that the feed would go in a \
+                 circle: send it elsewhere."
+            }
             Self::ProtocolError => "The destination broke the RTMP protocol.",
             Self::PublishTimeout => "The destination neither took nor refused the stream in time.",
             Self::Rejected => {
@@ -193,10 +209,12 @@ impl Reason {
     pub fn needs_a_person(self) -> bool {
         matches!(
             self,
-            Self::AddressForbidden
+            Self::AccountLimit
+                | Self::AddressForbidden
                 | Self::AuthFailed
                 | Self::AuthRequired
                 | Self::BadName
+                | Self::Loop
                 | Self::Rejected
                 | Self::TlsCertificate
                 | Self::Unsupported

@@ -212,6 +212,8 @@ fn refusals_are_reported_and_retried_slowly() {
         (Reason::Rejected, 10_000),
         (Reason::TlsCertificate, 10_000),
         (Reason::AddressForbidden, 10_000),
+        (Reason::Loop, 10_000),
+        (Reason::AccountLimit, 10_000),
         (Reason::Unsupported, 10_000),
         (Reason::BadName, 2_000),
     ] {

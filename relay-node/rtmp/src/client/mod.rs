@@ -24,6 +24,7 @@ use crate::command::Command;
 use crate::connection::{Connection, ProtocolError, WINDOW_ACK_SIZE};
 use crate::handshake::HandshakeError;
 use crate::message::{Message, MessageType};
+use crate::server::SYSTEM;
 
 /// For the handshake, and for each answer that must come: 10 s. A destination that accepts and
 /// then says nothing is given up then.
@@ -49,6 +50,7 @@ const FLASH_VERSION: &str = "FMLE/3.0 (compatible; StreamConnect)";
 /// That the peer closed the connection is seen, and told, by the caller.
 pub struct PublishClient {
     target: PublishTarget,
+    system: Option<String>,
     connection: Connection,
     events: VecDeque<ClientEvent>,
     state: State,
@@ -95,6 +97,7 @@ impl PublishClient {
         };
         Ok(Self {
             target,
+            system: None,
             connection: Connection::client(limits)?,
             events: VecDeque::new(),
             state: State::Handshake,
@@ -102,6 +105,12 @@ impl PublishClient {
             deadline: Some(now + ANSWER_TIMEOUT),
             capabilities: Capabilities::default(),
         })
+    }
+
+    /// Says in `connect` to which system the publisher belongs, so that another node of it knows its
+    /// own again; see [`SYSTEM`](crate::server::SYSTEM). To be called before the handshake is over.
+    pub fn introduce(&mut self, system: impl Into<String>) {
+        self.system = Some(system.into());
     }
 
     /// The buffer to append received bytes to, with room for at least one good read.
@@ -293,6 +302,11 @@ impl PublishClient {
                 Value::string(format!("{}{login}", self.target.tc_url)),
             ),
         ];
+        object.extend(
+            self.system
+                .as_ref()
+                .map(|system| (SYSTEM, Value::string(system))),
+        );
         object.extend(self.target.capabilities.properties());
         self.call(CONNECT, "connect", [Value::object(object)]);
         self.await_answer(State::Connecting, now + ANSWER_TIMEOUT);

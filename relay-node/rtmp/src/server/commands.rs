@@ -1,7 +1,7 @@
 //! What each command of an encoder is answered.
 
 use super::address::{Address, NoKey};
-use super::{Connected, PublishRequested, Refusal, ServerEvent, ServerSession, State};
+use super::{Connected, PublishRequested, Refusal, SYSTEM, ServerEvent, ServerSession, State};
 use crate::amf0::Value;
 use crate::capabilities::{Capabilities, CapsEx};
 use crate::command::{Command, Level, Status};
@@ -63,14 +63,12 @@ impl ServerSession {
             .get("app")
             .and_then(Value::as_str)
             .unwrap_or_default();
+        let system = object.get(SYSTEM).and_then(Value::as_str);
+        if system.is_some() && system == self.config.system.as_deref() {
+            return self.refuse_connect(command, Refusal::Loop);
+        }
         let Some(address) = Address::of_app(app, &self.config.app) else {
-            // The answer that belongs to the call, for encoders that wait for it, and the status,
-            // whose sentence OBS logs while it passes over that of the answer.
-            let info = Refusal::WrongApplication.status().into_value();
-            let error = Command::new("_error", command.transaction, [Value::Null, info]);
-            self.connection.send_command(0, &error);
-            self.refuse_at(0, Refusal::WrongApplication);
-            return;
+            return self.refuse_connect(command, Refusal::WrongApplication);
         };
         self.address = Some(address);
         self.state = State::Connected;
@@ -94,6 +92,15 @@ impl ServerSession {
                 .collect(),
             capabilities,
         }));
+    }
+
+    /// The answer that belongs to the call, for encoders that wait for it, and the status, whose
+    /// sentence OBS logs while it passes over that of the answer.
+    fn refuse_connect(&mut self, command: &Command, refusal: Refusal) {
+        let info = refusal.status().into_value();
+        let error = Command::new("_error", command.transaction, [Value::Null, info]);
+        self.connection.send_command(0, &error);
+        self.refuse_at(0, refusal);
     }
 
     fn create_stream(&mut self, command: &Command) {

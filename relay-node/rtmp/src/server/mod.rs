@@ -13,11 +13,12 @@ pub(crate) mod commands;
 mod refusal;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 
-pub use refusal::Refusal;
+pub use refusal::{LOOP, Refusal};
 
 use address::Address;
 
@@ -75,6 +76,8 @@ pub struct ServerConfig {
     pub idle_timeout: Duration,
     /// Messages a second, in the long run; of an aggregate each part counts.
     pub messages_per_second: u32,
+    /// Of which publishers to refuse those that belong to it, as they say in [`SYSTEM`].
+    pub system: Option<Arc<str>>,
 }
 
 impl Default for ServerConfig {
@@ -87,9 +90,14 @@ impl Default for ServerConfig {
             request_timeout: REQUEST_TIMEOUT,
             idle_timeout: PUBLISH_IDLE_TIMEOUT,
             messages_per_second: MAX_MESSAGES_PER_SECOND,
+            system: None,
         }
     }
 }
+
+/// The property of `connect` by which nodes of one system know each other: a stream that one of them
+/// sends to another comes back to where it was. Servers ignore what they do not know.
+pub const SYSTEM: &str = "streamConnectSystem";
 
 /// One encoder's connection, from its first byte.
 ///

@@ -2,6 +2,9 @@ use std::fmt;
 
 use crate::command::{Level, Status};
 
+/// The status code of [`Refusal::Loop`], which no other server sends.
+pub const LOOP: &str = "NetConnection.Connect.Loop";
+
 /// Why an encoder may not publish, or no longer.
 ///
 /// Each has a sentence that a person reads in the encoder's log or window, and an RTMP code that
@@ -16,6 +19,8 @@ use crate::command::{Level, Status};
 pub enum Refusal {
     /// The application is not the one that we serve.
     WrongApplication,
+    /// The encoder is an output of this same system.
+    Loop,
     /// The encoder gave no stream key.
     EmptyKey,
     /// No live input has this key.
@@ -45,6 +50,8 @@ pub enum Refusal {
     FullForAddress,
     /// The encoder had not begun to publish when its place was needed for another.
     Displaced,
+    /// The account has as many live inputs on air, or sends as much, as it may.
+    AccountLimit,
     /// The control plane can't be asked whether the key is good.
     ///
     /// `NetStream.Failed` and not `NetStream.Publish.Denied`: nothing is wrong with the key, so an
@@ -65,6 +72,7 @@ impl Refusal {
     pub fn code(self) -> &'static str {
         match self {
             Self::WrongApplication => "NetConnection.Connect.InvalidApp",
+            Self::Loop => LOOP,
             Self::EmptyKey
             | Self::UnknownKey
             | Self::Disabled
@@ -74,6 +82,7 @@ impl Refusal {
             | Self::Occupied
             | Self::Contested
             | Self::TooFast
+            | Self::AccountLimit
             | Self::TooManyMessages
             | Self::FullForAddress => "NetStream.Publish.Rejected",
             Self::TryAgain
@@ -90,6 +99,7 @@ impl Refusal {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::WrongApplication => "wrong_application",
+            Self::Loop => "loop",
             Self::EmptyKey => "empty_key",
             Self::UnknownKey => "unknown_key",
             Self::Disabled => "disabled",
@@ -99,6 +109,7 @@ impl Refusal {
             Self::Occupied => "occupied",
             Self::Contested => "contested",
             Self::TooFast => "too_fast",
+            Self::AccountLimit => "account_limit",
             Self::TooManyMessages => "too_many_messages",
             Self::TooManyWrongKeys => "too_many_wrong_keys",
             Self::Full => "full",
@@ -117,6 +128,10 @@ impl Refusal {
             Self::WrongApplication => {
                 "This server has no such application: the server URL must end in /live/, and the \
                  stream key goes in its own field or follows it."
+            }
+            Self::Loop => {
+                "This is an output of the system that this server belongs to: the feed would go in \
+                 a circle."
             }
             Self::EmptyKey => "The stream key is missing: copy it from the live input.",
             Self::UnknownKey => {
@@ -159,6 +174,10 @@ impl Refusal {
                 "Too many encoders publish to this server from this address: stop one of them first."
             }
             Self::Displaced => "This server has many connections to answer: connect again.",
+            Self::AccountLimit => {
+                "This account has as many streams on air, or sends as much, as it may: stop another \
+                 one, or ask for more."
+            }
             Self::TryAgain => {
                 "The stream key can't be checked at the moment. Nothing is wrong with it: try again."
             }
@@ -194,7 +213,7 @@ mod tests {
 
     use super::*;
 
-    const ALL: [Refusal; 19] = [
+    const ALL: [Refusal; 20] = [
         Refusal::WrongApplication,
         Refusal::EmptyKey,
         Refusal::UnknownKey,
@@ -210,6 +229,7 @@ mod tests {
         Refusal::Full,
         Refusal::FullForAddress,
         Refusal::Displaced,
+        Refusal::AccountLimit,
         Refusal::TryAgain,
         Refusal::ControlUnreachable,
         Refusal::ShuttingDown,

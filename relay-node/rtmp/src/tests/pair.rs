@@ -8,7 +8,9 @@ use proptest::prelude::*;
 use crate::capabilities::Capabilities;
 use crate::client::{ClientEvent, Login, PublishClient, PublishTarget};
 use crate::message::{Message, MessageType};
-use crate::server::{PUBLISH_IDLE_TIMEOUT, Refusal, ServerConfig, ServerEvent, ServerSession};
+use crate::server::{
+    LOOP, PUBLISH_IDLE_TIMEOUT, Refusal, ServerConfig, ServerEvent, ServerSession,
+};
 use crate::stream_name::StreamName;
 
 /// In no sentence of ours, or the client would take it out of it.
@@ -26,6 +28,15 @@ pub(super) struct Pair {
 
 impl Pair {
     fn new(app: &str, key: &str, piece: usize) -> Self {
+        Self::between((app, key, piece), None, None)
+    }
+
+    /// With the systems that the client and the server belong to.
+    fn between(
+        (app, key, piece): (&str, &str, usize),
+        of_client: Option<&str>,
+        of_server: Option<&str>,
+    ) -> Self {
         let now = Instant::now();
         let target = PublishTarget {
             app: app.into(),
@@ -35,10 +46,18 @@ impl Pair {
             credentials: None,
             login: Login::default(),
         };
+        let mut client = PublishClient::new(target, now).unwrap();
+        if let Some(system) = of_client {
+            client.introduce(system);
+        }
+        let config = ServerConfig {
+            system: of_server.map(Into::into),
+            ..ServerConfig::default()
+        };
         let mut pair = Self {
             now,
-            client: PublishClient::new(target, now).unwrap(),
-            server: ServerSession::new(ServerConfig::default(), now),
+            client,
+            server: ServerSession::new(config, now),
             piece,
             client_events: Vec::new(),
             server_events: Vec::new(),
@@ -105,6 +124,30 @@ impl Pair {
                 _ => None,
             })
             .collect()
+    }
+}
+
+#[test]
+fn a_system_knows_its_own_outputs_again_and_no_others() {
+    for (of_client, of_server, is_refused) in [
+        (Some("one"), Some("one"), true),
+        (Some("one"), Some("other"), false),
+        (Some("one"), None, false),
+        (None, Some("one"), false),
+        (None, None, false),
+    ] {
+        let mut pair = Pair::between(("live", KEY, 7), of_client, of_server);
+        let refused = pair.client_events.pop();
+        match is_refused {
+            true => {
+                let Some(ClientEvent::Refused(words)) = refused else {
+                    panic!("{refused:?}");
+                };
+                assert_eq!(words.code, LOOP);
+                assert!(pair.server.is_closed());
+            }
+            false => assert_eq!(refused, None, "{of_client:?} {of_server:?}"),
+        }
     }
 }
 

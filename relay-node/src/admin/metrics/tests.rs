@@ -71,9 +71,25 @@ fn door() -> DoorFigures {
     }
 }
 
+fn accounts() -> [(AccountId, Usage); 1] {
+    let usage = Usage {
+        inputs: 2,
+        outputs: 7,
+        bits: 4_000_000,
+        refused: 3,
+        ..Usage::default()
+    };
+    [(AccountId::from_random([4; 16]), usage)]
+}
+
 fn full() -> String {
-    let totals = Totals::default();
-    text(LinkState::Polling, totals, &door(), &[broadcast()])
+    text(
+        LinkState::Polling,
+        Totals::default(),
+        &door(),
+        &accounts(),
+        &[broadcast()],
+    )
 }
 
 /// The names of the families that have samples.
@@ -88,6 +104,7 @@ fn names(text: &str) -> BTreeSet<&str> {
 fn every_fact_has_its_sample() {
     let text = full();
     let input = InputUid::from_random([1; 16]);
+    let account = AccountId::from_random([4; 16]);
     let (live, failed) = (
         OutputUid::from_random([2; 16]),
         OutputUid::from_random([3; 16]),
@@ -104,6 +121,10 @@ fn every_fact_has_its_sample() {
              width=\"1280\",height=\"720\",audio_codec=\"opus\",sample_rate=\"48000\",\
              channels=\"2\"}} 1"
         ),
+        format!("relay_account_broadcasts{{account=\"{account}\"}} 2"),
+        format!("relay_account_outputs{{account=\"{account}\"}} 7"),
+        format!("relay_account_bitrate_bps{{account=\"{account}\"}} 4000000"),
+        format!("relay_account_refusals_total{{account=\"{account}\"}} 3"),
         format!("relay_broadcast_received_bytes_total{{input=\"{input}\"}} 5000"),
         format!("relay_broadcast_frame_rate{{input=\"{input}\"}} 29.97"),
         format!("relay_broadcast_keyframe_interval_seconds{{input=\"{input}\"}} 2"),
@@ -134,11 +155,13 @@ fn the_text_is_open_metrics() {
             Totals::default(),
             &DoorFigures::default(),
             &[],
+            &[],
         ),
         text(
             LinkState::Down,
             Totals::default(),
             &door(),
+            &[],
             &[broadcast(), broadcast()],
         ),
     ] {
@@ -182,7 +205,13 @@ fn what_is_not_known_has_no_sample() {
     unknown.facts.audio = None;
     unknown.facts.audio_ahead_ms = None;
     unknown.facts.warnings.clear();
-    let text = text(LinkState::Static, Totals::default(), &door(), &[unknown]);
+    let text = text(
+        LinkState::Static,
+        Totals::default(),
+        &door(),
+        &accounts(),
+        &[unknown],
+    );
     let missing: Vec<_> = names(&full())
         .difference(&names(&text))
         .copied()

@@ -22,6 +22,7 @@ fn granted() -> Accepted {
             epoch: 2,
             owner: None,
             oldest_key: 0,
+            account: None,
             wish: Wish::relay(Vec::new()),
         },
         key: 1,

@@ -21,6 +21,7 @@ fn snapshot(number: u8, rev: u64) -> Snapshot {
         epoch: 1,
         owner: None,
         oldest_key: 0,
+        account: None,
         wish: Wish::Disabled,
     }
 }

@@ -14,7 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
-use super::{Piece, soon};
+use super::{Piece, scan, soon};
 
 pub(crate) const USER: &str = "somebody";
 pub(crate) const PASSWORD: &str = "pa%ss";
@@ -41,6 +41,8 @@ pub(crate) enum Seen {
 
 impl Adobe {
     pub(crate) async fn new() -> Self {
+        scan::know(PASSWORD);
+        scan::know("pa%25ss");
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (see, seen) = mpsc::unbounded_channel();

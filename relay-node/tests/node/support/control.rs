@@ -6,14 +6,16 @@ pub(crate) mod fake;
 
 use std::collections::VecDeque;
 use std::fs;
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use broadcast::Usage;
 use relay_node::config::{Config as NodeConfig, Source};
 // What the fake is written for.
 use relay_node::registry::BroadcastStatus;
 use relay_node::uplink::{Config, KeyCache};
 use rtmp::Capabilities;
-use shared::id::InputUid;
+use shared::id::{AccountId, InputUid};
 use shared::link::{
     Event, Figures, InputFigures, PublishAnswer, PublishRefusal, Reconciliation, Report, Snapshot,
     ToControl, ToNode, Watch, What, Wish,
@@ -23,7 +25,7 @@ use tokio::task::JoinHandle;
 
 use super::destination::Destination;
 use super::encoder::Encoder;
-use super::{KEY, Rig, Tls, config, soon};
+use super::{KEY, Rig, Tls, config, scan, soon};
 
 /// A node, and the control plane's end of its socket.
 pub(crate) struct Controlled {
@@ -55,6 +57,7 @@ impl Controlled {
     pub(crate) async fn with(change: impl FnOnce(&mut NodeConfig)) -> Self {
         let mut fake = fake::Fake::start().await;
         let tls = Tls::new();
+        scan::know(fake::TOKEN);
         fs::write(tls.path("token"), fake::TOKEN).unwrap();
         let source = Source::ControlPlane {
             url: fake.url().parse().unwrap(),
@@ -117,6 +120,7 @@ impl Controlled {
             epoch: self.epoch,
             owner: None,
             oldest_key: 0,
+            account: Some(AccountId::from_random([5; 16])),
             wish,
         }
     }
@@ -132,6 +136,20 @@ impl Controlled {
             reason: PublishRefusal::UnknownKey,
         };
         soon(self.fake.post()).await.answer(200, &answer);
+    }
+
+    /// Where encoders connect without encryption.
+    pub(crate) fn ingest(&self) -> SocketAddr {
+        self.rig.as_ref().unwrap().node.rtmp()[0]
+    }
+
+    /// What the input's account does.
+    pub(crate) fn usage(&self) -> Usage {
+        let rig = self.rig.as_ref().unwrap();
+        let [(_, usage)] = rig.node.registry().accounts()[..] else {
+            panic!("not one account");
+        };
+        usage
     }
 
     /// How its one broadcast is doing.
@@ -191,7 +209,9 @@ impl Controlled {
 
     async fn receive(&mut self) {
         let frame = soon(self.peer.receive()).await;
-        self.said += &serde_json::to_string(&frame).unwrap();
+        let text = serde_json::to_string(&frame).unwrap();
+        scan::look("what the control plane is told", &text);
+        self.said += &text;
         match frame {
             Some(ToControl::Events(events)) => {
                 let through = events.events.last().unwrap().sequence;

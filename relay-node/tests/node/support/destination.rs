@@ -10,7 +10,7 @@ use tokio::net::TcpSocket;
 use tokio::sync::{mpsc, watch};
 use tokio_rustls::TlsAcceptor;
 
-use super::{Piece, soon};
+use super::{Piece, scan, soon};
 
 pub(crate) struct Destination {
     pub(crate) url: String,
@@ -75,9 +75,11 @@ impl Destination {
             true => format!("rtmps://localhost:{}/live", address.port()),
             false => format!("rtmp://{address}/live"),
         };
+        let key = format!("key-{number}");
+        scan::know(&key);
         Self {
             url,
-            key: format!("key-{number}"),
+            key,
             number,
             seen,
             reading,

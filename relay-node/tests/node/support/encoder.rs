@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::{Piece, soon};
+use super::{Piece, scan, soon};
 
 pub(crate) struct Encoder {
     stream: TlsStream<TcpStream>,
@@ -27,6 +27,7 @@ impl Encoder {
         key: &str,
         capabilities: Capabilities,
     ) -> Self {
+        scan::know(key);
         let stream = TcpStream::connect(address).await.unwrap();
         let name = ServerName::try_from("localhost").unwrap();
         let stream = soon(tls.connect(name, stream)).await.unwrap();

@@ -4,6 +4,7 @@ pub(crate) mod adobe;
 pub(crate) mod control;
 pub(crate) mod destination;
 pub(crate) mod encoder;
+pub(crate) mod scan;
 
 use std::fs;
 use std::future::Future;
@@ -107,6 +108,7 @@ pub(crate) fn config(tls: &Tls, source: Source) -> Config {
             socket: None,
             max: Duration::from_secs(60),
         },
+        quota: broadcast::Quota::default(),
         log_level: LogLevel::Info,
         log_format: LogFormat::Text,
     }
@@ -117,6 +119,7 @@ pub(crate) struct Rig {
     pub(crate) tls: Tls,
     pub(crate) node: Node,
     pub(crate) input: InputUid,
+    _watch: scan::Watch,
 }
 
 impl Rig {
@@ -141,6 +144,8 @@ impl Rig {
 
     pub(crate) async fn start(tls: Tls, config: &Config) -> Self {
         crypto::install();
+        scan::know(KEY);
+        let watch = scan::begin();
         let node = Node::start(SetUp::new(config).unwrap(), Vec::new())
             .await
             .unwrap();
@@ -151,6 +156,7 @@ impl Rig {
             tls,
             node,
             input: InputUid::from_random(id),
+            _watch: watch,
         }
     }
 
@@ -173,6 +179,7 @@ impl Rig {
             epoch: 1,
             owner: None,
             oldest_key: 0,
+            account: None,
             wish,
         });
     }

@@ -28,6 +28,7 @@ fn snapshot(rev: u64, wish: Wish) -> Snapshot {
             instance: shared::id::Instance::from_random([9; 16]),
         }),
         oldest_key: 0,
+        account: None,
         wish,
     }
 }
