@@ -16,7 +16,8 @@ use shared::time::Timestamp;
 pub fn request(data: &[u8]) {
     let account = AccountId::from_random([7; 16]);
     let now = Timestamp::from_micros(0);
-    let Ok(destinations) = DestinationPolicy::parse("10.0.0.0/8", "", "rtmps://ingest.example/live/")
+    let Ok(destinations) =
+        DestinationPolicy::parse("10.0.0.0/8", "", "rtmps://ingest.example/live/")
     else {
         return;
     };
