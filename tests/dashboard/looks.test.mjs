@@ -20,7 +20,7 @@ const manyPages = scene(async () => {
   input = await all.createInput("A live input with a rather long name, as somebody will give it one");
   await all.createOutput(input.uid, "Live");
   await all.createOutput(input.uid, "Off", { enabled: false });
-  const url = all.destination.url.replace(/:\d+/, ":9");
+  const url = all.destination.url.replace(/:\d+/, ":65535");
   await all.createOutput(input.uid, "Nobody there", { url, streamKey: hexId().repeat(4) });
   atEnd(() => encoder?.end());
   encoder = await all.publish(input, { gop: 150 });
@@ -94,7 +94,7 @@ test("nothing jumps while pages are read, and while a broadcast comes and goes",
   for (const width of [390, 1280]) {
     const other = await all.createInput("Steady");
     for (const name of ["One", "Two", "Three"]) await all.createOutput(other.uid, name);
-    const url = all.destination.url.replace(/:\d+/, ":9");
+    const url = all.destination.url.replace(/:\d+/, ":65535");
     await all.createOutput(other.uid, "Nobody there", { url });
     const tab = await all.signedIn("/", { width, token: await all.newToken() });
     await tab.addInitScript(observe);

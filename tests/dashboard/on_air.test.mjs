@@ -69,7 +69,7 @@ test("what comes in is shown with its charts, and what to change about it", asyn
 
 test("a failing destination's reason is shown, when it is tried again, and trying now", async () => {
   await onAir();
-  const url = all.destination.url.replace(/:\d+/, ":9");
+  const url = all.destination.url.replace(/:\d+/, ":65535");
   const output = await all.createOutput(input.uid, "Nobody there", { url });
   const path = `/stream/live_inputs/${input.uid}/outputs/${output.uid}`;
   await row("Nobody there").getByText(/Nothing accepts connections at the destination's port/).waitFor();

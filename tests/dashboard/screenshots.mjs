@@ -79,7 +79,7 @@ async function prepare(base) {
   const input = await rig.createInput("Sunday service");
   for (const name of ["YouTube", "Twitch", "Parish website"]) await rig.createOutput(input.uid, name);
   await rig.createOutput(input.uid, "Kick", { enabled: false });
-  const url = rig.destination.url.replace(/:\d+/, ":9");
+  const url = rig.destination.url.replace(/:\d+/, ":65535");
   await rig.createOutput(input.uid, "Facebook", { url });
   await rig.ask("PUT", "/stream/webhook", { notificationUrl: `${base}/stream-events` });
   await rig.ask("POST", "/stream/webhook/test");
