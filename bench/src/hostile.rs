@@ -9,11 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use bytes::Bytes;
-use rtmp::client::{ClientEvent, Login, PublishClient, PublishTarget};
+use rtmp::MessageType;
 use rtmp::server::{ServerConfig, ServerEvent, ServerSession};
-use rtmp::{Capabilities, MessageType, StreamName};
 use rustls::pki_types::ServerName;
 use system_tests::authority::Authority;
 use system_tests::process::{Running, show_end};
@@ -27,6 +26,7 @@ use tokio::time::{interval, sleep, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::publisher::{self, Publisher};
 use crate::spread::Spread;
 
 /// Connections that say nothing, or a byte a second; half of them each.
@@ -294,8 +294,7 @@ async fn connect_from(from: Ipv4Addr, port: u16) -> Result<TcpStream> {
 
 /// A real encoder, on air.
 struct Encoder {
-    stream: TlsStream<TcpStream>,
-    client: PublishClient,
+    publisher: Publisher<TlsStream<TcpStream>>,
     began: Instant,
     number: u64,
 }
@@ -311,34 +310,11 @@ impl Encoder {
         let stream = connect_from(Ipv4Addr::LOCALHOST, port).await?;
         stream.set_nodelay(true)?;
         let name = ServerName::try_from("localhost")?;
-        let mut stream = connector.connect(name, stream).await?;
-        let target = PublishTarget {
-            app: "live".to_owned(),
-            tc_url: format!("rtmps://localhost:{port}/live"),
-            stream_name: StreamName::new(key),
-            capabilities: Capabilities::default(),
-            credentials: None,
-            login: Login::default(),
-        };
-        let mut client = PublishClient::new(target, Instant::now())?;
-        loop {
-            while let Some(bytes) = client.poll_output() {
-                stream.write_all(&bytes).await?;
-            }
-            stream.flush().await?;
-            match client.poll_event() {
-                Some(ClientEvent::Publishing { .. }) => break,
-                Some(ClientEvent::Refused(words)) => bail!("refused: {words:?}"),
-                _ => {}
-            }
-            if stream.read_buf(client.read_buf()).await? == 0 {
-                bail!("the node closed the connection");
-            }
-            client.process(Instant::now())?;
-        }
+        let stream = connector.connect(name, stream).await?;
+        let tc_url = format!("rtmps://localhost:{port}/live");
+        let target = publisher::target(tc_url, "live", key);
         Ok(Self {
-            stream,
-            client,
+            publisher: Publisher::begin(stream, target).await?,
             began: Instant::now(),
             number: 0,
         })
@@ -362,21 +338,22 @@ impl Encoder {
 
     async fn send(&mut self, kind: MessageType, payload: Bytes) -> Result<()> {
         let time = u32::try_from(self.began.elapsed().as_millis())?;
-        let message = self.client.message(kind, time, payload)?;
-        self.stream.write_all(&message.to_bytes()).await?;
-        Ok(self.stream.flush().await?)
+        self.publisher.send(kind, time, payload).await
     }
 
     /// Ends its stream and its connection.
     async fn end(mut self) -> Result<()> {
-        self.client.stop();
-        while let Some(bytes) = self.client.poll_output() {
-            self.stream.write_all(&bytes).await?;
-        }
-        self.stream.shutdown().await?;
+        self.publisher.end().await?;
         // Until the node has closed too, so that its input is free.
-        let closing =
-            async { while self.stream.read(&mut [0; 1024]).await.is_ok_and(|n| n > 0) {} };
+        let closing = async {
+            while self
+                .publisher
+                .stream
+                .read(&mut [0; 1024])
+                .await
+                .is_ok_and(|n| n > 0)
+            {}
+        };
         timeout(WITHIN, closing).await.context("not closed")
     }
 }

@@ -4,6 +4,7 @@ mod api;
 mod destination;
 mod fanout;
 mod hostile;
+mod publisher;
 mod reaction;
 mod soak;
 mod spread;

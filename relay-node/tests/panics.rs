@@ -6,26 +6,15 @@
     reason = "a test fails by panicking, and this one is about it"
 )]
 
-use std::io;
-use std::sync::{Arc, Mutex};
+#[path = "node/support/written.rs"]
+mod written;
+
 use std::thread;
 
 use relay_node::config::{LogFormat, LogLevel};
 use relay_node::{logging, panics};
 
-#[derive(Clone, Default)]
-struct Written(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Written {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+use written::Written;
 
 #[test]
 fn a_panic_is_counted_and_logged_without_what_it_was_about() {

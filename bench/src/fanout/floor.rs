@@ -10,8 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
-use rtmp::client::{ClientEvent, Login, PublishClient, PublishTarget};
-use rtmp::{Capabilities, StreamName};
+use rtmp::client::{ClientEvent, PublishClient};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use tokio_util::sync::CancellationToken;
@@ -20,6 +19,7 @@ use super::Case;
 use super::media::{Media, Sent, fingerprint};
 use super::sink::key;
 use super::usage;
+use crate::publisher;
 
 /// Connects to every sink, and then sends each stream to its own, when it is due. Tells its
 /// thread's place in `/proc` once it begins.
@@ -152,14 +152,8 @@ impl Output {
             }
             None => Box::new(tcp),
         };
-        let target = PublishTarget {
-            app: "live".to_owned(),
-            tc_url: format!("rtmp://127.0.0.1:{port}/live"),
-            stream_name: StreamName::new(key),
-            capabilities: Capabilities::default(),
-            credentials: None,
-            login: Login::default(),
-        };
+        let tc_url = format!("rtmp://127.0.0.1:{port}/live");
+        let target = publisher::target(tc_url, "live", key);
         let mut client = PublishClient::new(target, Instant::now())?;
         loop {
             while let Some(bytes) = client.poll_output() {

@@ -3,15 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
-use rtmp::client::{ClientEvent, Login, PublishClient, PublishTarget};
-use rtmp::{Capabilities, StreamName};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use anyhow::{Context as _, Result};
 use tokio::net::TcpStream;
 use tokio::time::{sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::media::{Media, Piece, Sent, fingerprint};
+use super::media::{Media, Sent, fingerprint};
+use crate::publisher::{self, Publisher};
 
 /// Where a publisher publishes.
 #[derive(Clone, Debug)]
@@ -28,25 +26,18 @@ pub(super) async fn publish(
     sent: Arc<Sent>,
     stop: CancellationToken,
 ) -> Result<()> {
-    let mut stream = connect(target.port).await?;
+    let stream = connect(target.port).await?;
     stream.set_nodelay(true)?;
-    let mut client = PublishClient::new(
-        PublishTarget {
-            tc_url: format!("rtmp://127.0.0.1:{}/{}", target.port, target.app),
-            app: target.app,
-            stream_name: StreamName::new(&target.key),
-            capabilities: Capabilities::default(),
-            credentials: None,
-            login: Login::default(),
-        },
-        Instant::now(),
-    )?;
-    timeout(STEP_WITHIN, begin(&mut stream, &mut client))
+    let tc_url = format!("rtmp://127.0.0.1:{}/{}", target.port, target.app);
+    let target = publisher::target(tc_url, &target.app, &target.key);
+    let mut publisher = timeout(STEP_WITHIN, Publisher::begin(stream, target))
         .await
         .context("the relay does not let the stream begin")??;
 
     for piece in Media::headers() {
-        write(&mut stream, &client, &piece).await?;
+        publisher
+            .send(piece.kind, piece.timestamp, piece.payload)
+            .await?;
     }
     let began = tokio::time::Instant::now();
     for (number, piece) in media.pieces().enumerate() {
@@ -58,17 +49,18 @@ pub(super) async fn publish(
         if !sent.note(number, fingerprint(&piece.payload)) {
             break;
         }
-        write(&mut stream, &client, &piece).await?;
+        publisher
+            .send(piece.kind, piece.timestamp, piece.payload)
+            .await?;
         // Acknowledgements and pings, which nobody waits for.
         let mut nothing = [0; 4096];
-        while stream.try_read(&mut nothing).is_ok_and(|read| read > 0) {}
+        while publisher
+            .stream
+            .try_read(&mut nothing)
+            .is_ok_and(|read| read > 0)
+        {}
     }
-    client.stop();
-    while let Some(bytes) = client.poll_output() {
-        stream.write_all(&bytes).await?;
-    }
-    stream.shutdown().await?;
-    Ok(())
+    publisher.end().await
 }
 
 async fn connect(port: u16) -> Result<TcpStream> {
@@ -82,29 +74,6 @@ async fn connect(port: u16) -> Result<TcpStream> {
             Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
         }
     }
-}
-
-async fn begin(stream: &mut TcpStream, client: &mut PublishClient) -> Result<()> {
-    loop {
-        while let Some(bytes) = client.poll_output() {
-            stream.write_all(&bytes).await?;
-        }
-        match client.poll_event() {
-            Some(ClientEvent::Publishing { .. }) => return Ok(()),
-            Some(ClientEvent::Refused(words)) => bail!("refused: {words:?}"),
-            _ => {}
-        }
-        if stream.read_buf(client.read_buf()).await? == 0 {
-            bail!("the relay closed the connection");
-        }
-        client.process(Instant::now())?;
-    }
-}
-
-async fn write(stream: &mut TcpStream, client: &PublishClient, piece: &Piece) -> Result<()> {
-    let message = client.message(piece.kind, piece.timestamp, piece.payload.clone())?;
-    stream.write_all(&message.to_bytes()).await?;
-    Ok(())
 }
 
 /// What takes longer is a failure, and no figure.

@@ -12,10 +12,10 @@
 #[allow(dead_code, reason = "the other tests of a node need more of it")]
 #[path = "../node/support/mod.rs"]
 mod support;
+#[path = "../node/support/written.rs"]
+mod written;
 
 use std::fmt::Write as _;
-use std::io;
-use std::sync::{Arc, Mutex};
 
 use relay_node::config::{LogFormat, LogLevel};
 use relay_node::logging;
@@ -25,20 +25,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use support::control::{Controlled, input, relay};
 use support::destination::Destination;
 use support::{Piece, group, headers, soon};
-
-#[derive(Clone, Default)]
-struct Written(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Written {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+use written::Written;
 
 /// What was logged, a chapter for each step of the broadcast.
 struct Story {
