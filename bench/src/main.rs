@@ -4,6 +4,7 @@ mod api;
 mod destination;
 mod fanout;
 mod hostile;
+mod load;
 mod publisher;
 mod reaction;
 mod soak;
@@ -33,10 +34,12 @@ fn run(arguments: &[String]) -> Result<()> {
         },
         [name, rest @ ..] if name == "fanout" => fanout::run(rest),
         [name] if name == "hostile" => hostile::run(),
+        [name, rest @ ..] if name == "load" => load::run(rest),
         [name] if name == "reaction" => reaction::run(),
         [name, rest @ ..] if name == "soak" => soak::run(rest),
         _ => bail!(
-            "name a measurement: `cargo xtask bench reaction`, `api`, `hostile`, or `fanout`; {}",
+            "name a measurement: `cargo xtask bench reaction`, `api`, `hostile`, {}, or `fanout`; {}",
+            load::USAGE,
             fanout::USAGE
         ),
     }

@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(place: &Place, arguments: &Arguments) -> Result<()> {
     setup::ensure(place, Purpose::Demo)?;
     // Relaying is measured without a control plane, and the control plane without a node.
-    if !matches!(arguments.name.as_str(), "fanout" | "hostile") {
+    if !matches!(arguments.name.as_str(), "fanout" | "hostile" | "load") {
         worker::build(place, Profile::Release)?;
     }
     if arguments.name != "api" {

@@ -3,10 +3,10 @@
 mod floor;
 pub(crate) mod media;
 mod relay;
-mod sink;
-mod source;
+pub(crate) mod sink;
+pub(crate) mod source;
 mod table;
-mod usage;
+pub(crate) mod usage;
 
 use std::fmt;
 use std::net::TcpListener;

@@ -36,7 +36,7 @@ pub(super) struct Received {
 }
 
 /// The key of the stream of that publisher for its output of that number.
-pub(super) fn key(publisher: usize, output: usize) -> String {
+pub(crate) fn key(publisher: usize, output: usize) -> String {
     format!("s{publisher}-{output}")
 }
 

@@ -13,14 +13,14 @@ use crate::publisher::{self, Publisher};
 
 /// Where a publisher publishes.
 #[derive(Clone, Debug)]
-pub(super) struct Target {
-    pub(super) port: u16,
-    pub(super) app: String,
-    pub(super) key: String,
+pub(crate) struct Target {
+    pub(crate) port: u16,
+    pub(crate) app: String,
+    pub(crate) key: String,
 }
 
 /// Publishes until `stop`, and then says goodbye.
-pub(super) async fn publish(
+pub(crate) async fn publish(
     target: Target,
     media: Media,
     sent: Arc<Sent>,

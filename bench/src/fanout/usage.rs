@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 /// Time on a CPU, user and system, of all threads of the processes.
-pub(super) fn cpu(pids: &[u32]) -> Result<Duration> {
+pub(crate) fn cpu(pids: &[u32]) -> Result<Duration> {
     let mut total = Duration::ZERO;
     for pid in pids {
         for task in fs::read_dir(format!("/proc/{pid}/task"))? {
@@ -33,7 +33,7 @@ pub(super) fn cpu_of(thread: &Path) -> Result<Duration> {
 }
 
 /// Resident memory of the processes, in bytes.
-pub(super) fn memory(pids: &[u32]) -> Result<u64> {
+pub(crate) fn memory(pids: &[u32]) -> Result<u64> {
     let mut total = 0;
     for pid in pids {
         let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
