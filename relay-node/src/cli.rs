@@ -241,7 +241,7 @@ fn prepare(config: &Config) {
     }
     match process::raise_open_files() {
         Ok(limit) => {
-            if let Err(too_few) = process::check_open_files(limit, config.bounds.places.pending) {
+            if let Err(too_few) = process::check_open_files(limit, config.bounds.places) {
                 tracing::warn!("{too_few}");
             }
         }

@@ -5,15 +5,14 @@ use std::io;
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
+use crate::ingest::Places;
+
 /// Files that are open beside connections: listeners, the log, the uplink, a pair for each thread
 /// that waits for sockets, the files read at start.
 const RESERVE: u64 = 256;
 
 /// A broadcast of the largest kind: its encoder, and an output to each of fifty destinations.
 const PER_BROADCAST: u64 = 1 + shared::limits::DEFAULT_MAX_OUTPUTS_PER_INPUT as u64;
-
-/// What a node should have room for; one that can hold fewer says so at start.
-const BROADCASTS: u64 = 10;
 
 /// Lets the kernel write no image of this process, which holds stream keys: neither a file, nor
 /// through a program that collects them, which ignores a limit of 0 bytes. As a consequence only
@@ -48,8 +47,9 @@ pub fn raise_open_files() -> io::Result<u64> {
 /// Why a bound on open files is too low: each connection is one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "only {limit} files may be open at once, which is too low for {BROADCASTS} broadcasts of \
-     {outputs} outputs: set LimitNOFILE (or ulimit -n) to {needed} or more",
+    "only {limit} files may be open at once, and {publishers} encoders (ingest.max_publishers) with \
+     {outputs} outputs each need {needed}: set LimitNOFILE (or ulimit -n) to {needed} or more, or \
+     ingest.max_publishers to {fit} or less",
     outputs = PER_BROADCAST - 1
 )]
 pub struct TooFewFiles {
@@ -57,40 +57,80 @@ pub struct TooFewFiles {
     pub limit: u64,
     /// How many should.
     pub needed: u64,
+    /// How many encoders may publish.
+    pub publishers: u64,
+    /// For how many of them with all their outputs the files suffice.
+    pub fit: u64,
 }
 
-/// Checks that so many files suffice for what a node is there for, with so many connections that
-/// have not begun to publish.
+/// Checks that so many files suffice when all these places are taken, and each encoder that publishes
+/// has all the outputs that an input may have. Where they do not, connections fail that the
+/// configuration lets in.
 ///
 /// # Errors
 ///
 /// They do not.
-pub fn check_open_files(limit: u64, pending: usize) -> Result<(), TooFewFiles> {
-    let needed = RESERVE + pending as u64 + BROADCASTS * PER_BROADCAST;
+pub fn check_open_files(limit: u64, places: Places) -> Result<(), TooFewFiles> {
+    let (pending, publishers) = (places.pending as u64, places.publishers as u64);
+    let others = RESERVE + pending;
+    let needed = others + publishers * PER_BROADCAST;
     match limit >= needed {
         true => Ok(()),
-        false => Err(TooFewFiles { limit, needed }),
+        false => Err(TooFewFiles {
+            limit,
+            needed,
+            publishers,
+            fit: limit.saturating_sub(others) / PER_BROADCAST,
+        }),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ingest::Bounds;
+
+    fn places(pending: usize, publishers: usize) -> Places {
+        Places {
+            pending,
+            publishers,
+            ..Bounds::default().places
+        }
+    }
 
     #[test]
     fn too_few_files_are_told_in_numbers() {
-        let needed = check_open_files(0, 100).unwrap_err().needed;
-        assert_eq!(needed, RESERVE + 100 + BROADCASTS * PER_BROADCAST);
-        assert_eq!(check_open_files(needed, 100), Ok(()));
-        let limit = needed - 1;
-        let error = check_open_files(limit, 100).unwrap_err();
-        assert_eq!(error, TooFewFiles { limit, needed });
-        let text = error.to_string();
-        assert!(text.contains(&limit.to_string()), "{text}");
-        assert!(
-            text.contains(&format!("LimitNOFILE (or ulimit -n) to {needed}")),
-            "{text}"
+        let needed = RESERVE + 100 + 10 * PER_BROADCAST;
+        assert_eq!(check_open_files(needed, places(100, 10)), Ok(()));
+        let error = check_open_files(needed - 1, places(100, 10)).unwrap_err();
+        assert_eq!(
+            error,
+            TooFewFiles {
+                limit: needed - 1,
+                needed,
+                publishers: 10,
+                fit: 9
+            }
         );
+        assert_eq!(check_open_files(needed - 1, places(100, 9)), Ok(()));
+        let text = error.to_string();
+        for part in [
+            format!("only {} files", needed - 1),
+            "10 encoders (ingest.max_publishers) with 50 outputs".to_owned(),
+            format!("LimitNOFILE (or ulimit -n) to {needed}"),
+            "ingest.max_publishers to 9".to_owned(),
+        ] {
+            assert!(text.contains(&part), "{text}");
+        }
+        assert_eq!(check_open_files(0, places(100, 10)).unwrap_err().fit, 0);
+    }
+
+    #[test]
+    fn the_unit_has_files_for_what_is_configured_by_default() {
+        let unit = include_str!("../../deploy/relay-node.service");
+        let limit = unit.lines().find_map(|it| it.strip_prefix("LimitNOFILE="));
+        let limit = limit.unwrap().parse().unwrap();
+        assert_eq!(check_open_files(limit, Bounds::default().places), Ok(()));
     }
 
     #[test]

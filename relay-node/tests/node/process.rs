@@ -153,7 +153,9 @@ fn too_few_files_are_told_at_start() {
     let _node = Ended(node);
     let first = says.lines().next().unwrap().unwrap();
     assert!(
-        first.contains("only 300 files") && first.contains("LimitNOFILE"),
+        first.contains("only 300 files")
+            && first
+                .contains("2000 encoders (ingest.max_publishers) with 50 outputs each need 106352"),
         "{first}"
     );
 }
