@@ -9,7 +9,7 @@ use std::{error, fmt, io};
 
 use clap::{Args, Parser, Subcommand};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::{interval, timeout};
+use tokio::time::interval;
 
 use crate::config::{Config, ConfigError, Written};
 use crate::hand_over::{self, Former};
@@ -181,9 +181,7 @@ async fn run_node(
     let drained = async {
         let successor = succession::wait(offer, upgrade, node.registry()).await;
         node.drain(successor).await;
-        if timeout(config.hand_over.max, node.drained()).await.is_err() {
-            tracing::warn!("the time is over in which to serve what is on air to its end");
-        }
+        node.drained(config.hand_over.max).await;
     };
     let over = async {
         tokio::select! {

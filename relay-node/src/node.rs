@@ -404,10 +404,16 @@ impl Node {
         tracing::info!("another process has taken over: this one serves what is on air to its end");
     }
 
-    /// Waits until a process that drains has nothing more to serve.
-    pub async fn drained(&self) {
-        self.ingest.wait().await;
-        self.registry.silence().await;
+    /// Waits until a process that drains has nothing more to serve, for at most `max`: what is on air
+    /// then is ended by [`stop`](Self::stop).
+    pub async fn drained(&self, max: Duration) {
+        let drained = async {
+            self.ingest.wait().await;
+            self.registry.silence().await;
+        };
+        if timeout(max, drained).await.is_err() {
+            tracing::warn!("the time is over in which to serve what is on air to its end");
+        }
     }
 
     /// Accepts nobody any more, tells the encoders, ends all broadcasts cleanly, and then lets the
@@ -477,6 +483,11 @@ async fn apply(mut snapshots: mpsc::Receiver<Snapshot>, registry: Arc<Registry>)
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+    use std::sync::OnceLock;
+    use std::task::{Context, Poll, Wake};
+
+    use tokio::task::spawn_blocking;
     use tokio::time::Instant;
 
     use super::*;
@@ -484,6 +495,11 @@ mod tests {
 
     /// A node with no input, on ports of its own.
     async fn node() -> Node {
+        node_with(None).await
+    }
+
+    /// The same, for successors that come to this socket.
+    async fn node_with(hand_over: Option<PathBuf>) -> Node {
         let folder = tempfile::tempdir().unwrap();
         let inputs = folder.path().join("inputs.toml");
         fs::write(&inputs, "").unwrap();
@@ -491,6 +507,7 @@ mod tests {
         let mut written = Written::default();
         written.rtmp.listen = Some(config::Addresses(vec![any]));
         written.admin.listen = Some(any);
+        written.hand_over.socket = hand_over;
         let config = Config::complete(written, Some(inputs)).unwrap();
         let set_up = SetUp::new(&config).unwrap();
         Node::start(set_up, Vec::new()).await.unwrap()
@@ -511,5 +528,80 @@ mod tests {
         stuck.uplink = tokio::spawn(std::future::pending());
         stuck.stop().await;
         assert_eq!(began.elapsed(), STOP_MAX + UPLINK_STOP_MAX);
+    }
+    #[tokio::test(start_paused = true)]
+    async fn what_is_on_air_is_served_for_so_long_and_no_longer() {
+        const MAX: Duration = Duration::from_secs(90 * 60);
+        let began = Instant::now();
+        let node = node().await;
+        node.draining.cancel();
+        node.drained(MAX).await;
+        assert_eq!(began.elapsed(), Duration::ZERO, "nothing is on air");
+        node.ingest.hold();
+        node.drained(MAX).await;
+        assert_eq!(began.elapsed(), MAX);
+    }
+
+    /// Woken at the moment that something is cancelled, looks whether the node says that it is ready.
+    struct Looks {
+        unready: CancellationToken,
+        was_ready: OnceLock<bool>,
+    }
+
+    impl Wake for Looks {
+        fn wake(self: Arc<Self>) {
+            // It may be woken more than once: the first time counts.
+            let _ = self.was_ready.set(!self.unready.is_cancelled());
+        }
+    }
+
+    /// Looks at `node` when it is woken.
+    fn looks(node: &Node) -> Arc<Looks> {
+        Arc::new(Looks {
+            unready: node.unready.clone(),
+            was_ready: OnceLock::new(),
+        })
+    }
+
+    #[tokio::test]
+    async fn readiness_turns_off_before_a_stop_refuses_anybody() {
+        let node = node().await;
+        let looks = looks(&node);
+        let waker = Arc::clone(&looks).into();
+        let accepting = node.accepting.clone();
+        let mut over = pin!(accepting.cancelled());
+        let mut cx = Context::from_waker(&waker);
+        assert_eq!(over.as_mut().poll(&mut cx), Poll::Pending);
+        node.stop().await;
+        assert_eq!(looks.was_ready.get(), Some(&false));
+    }
+
+    #[tokio::test]
+    async fn readiness_turns_off_before_another_process_has_all_connections() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("hand-over");
+        let mut node = node_with(Some(path.clone())).await;
+        let looks = looks(&node);
+        let waker = Arc::clone(&looks).into();
+        let draining = node.draining.clone();
+        let mut over = pin!(draining.cancelled());
+        let mut cx = Context::from_waker(&waker);
+        assert_eq!(over.as_mut().poll(&mut cx), Poll::Pending);
+        let offer = node.offer().unwrap().unwrap();
+        let registry = Arc::clone(&node.registry);
+        let unready = node.unready.clone();
+        let took_over = spawn_blocking(move || {
+            let former = hand_over::take_over(&path).unwrap().unwrap();
+            let ready_until_asked = !unready.is_cancelled();
+            let life = former.accepting(false).unwrap();
+            // The successor says that it is ready only now.
+            (ready_until_asked, unready.is_cancelled(), life)
+        });
+        let successor = offer.serve(&registry).await;
+        node.drain(successor).await;
+        assert_eq!(looks.was_ready.get(), Some(&false));
+        let (ready_until_asked, unready_after, _life) = took_over.await.unwrap();
+        assert!(ready_until_asked && unready_after);
+        node.stop().await;
     }
 }
