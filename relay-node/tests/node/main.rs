@@ -13,6 +13,7 @@ mod bounds;
 mod churn;
 mod door;
 mod faults;
+mod hand_over;
 mod login;
 mod loops;
 mod outage;

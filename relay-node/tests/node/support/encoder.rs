@@ -81,6 +81,36 @@ impl Encoder {
         soon(self.stream.flush()).await.unwrap();
     }
 
+    /// Waits until the node asks it to connect again.
+    pub(crate) async fn asked_to_move(&mut self) {
+        while !self.hear().await {}
+    }
+
+    /// Ends the stream properly, and waits until the node closes; whether it was asked to connect
+    /// again in all that was said since it began to publish.
+    pub(crate) async fn stop_and_hear(mut self) -> bool {
+        self.client.stop();
+        self.write().await;
+        soon(self.stream.shutdown()).await.unwrap();
+        let mut asked = false;
+        loop {
+            let read = soon(self.stream.read_buf(self.client.read_buf())).await;
+            if read.unwrap_or_default() == 0 {
+                return asked;
+            }
+            asked |= asks_to_move(self.client.read_buf());
+        }
+    }
+
+    /// Reads once; whether it asks to connect again.
+    async fn hear(&mut self) -> bool {
+        let read = soon(self.stream.read_buf(self.client.read_buf()));
+        assert_ne!(read.await.unwrap(), 0, "the node closed without a word");
+        let asks = asks_to_move(self.client.read_buf());
+        self.client.process(Instant::now()).unwrap();
+        asks
+    }
+
     /// Ends the connection without a word.
     pub(crate) async fn vanish(self) {
         let (tcp, _) = self.stream.into_inner();
@@ -120,4 +150,10 @@ impl Encoder {
         }
         soon(self.stream.flush()).await.unwrap();
     }
+}
+
+/// Whether the bytes hold the request of Enhanced RTMP, which fits a chunk.
+fn asks_to_move(bytes: &[u8]) -> bool {
+    let code = b"NetConnection.Connect.ReconnectRequest";
+    bytes.windows(code.len()).any(|window| window == code)
 }
