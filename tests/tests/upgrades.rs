@@ -1,6 +1,7 @@
 //! New versions of the node, one after the other, while it works. Each is the same program here: what
 //! matters is that one process goes and another comes.
 
+use std::fs::OpenOptions;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -11,13 +12,21 @@ use anyhow::{Context as _, Result, ensure};
 use system_tests::destination::Destination;
 use system_tests::encoder::Source;
 use system_tests::node::{Input, Node};
+use system_tests::process::{self, Process, Signal, signal};
 use system_tests::secrets::output_key;
+use system_tests::shared::Shared;
+use system_tests::wait;
+
+static SHARED: Shared = Shared::new();
 
 /// From the start of FFmpeg until outputs publish.
 const ON_AIR_WITHIN: Duration = Duration::from_secs(10);
 
 /// A clean end reaches a destination within this.
 const ENDED_WITHIN: Duration = Duration::from_secs(5);
+
+/// Until a node has started and opened its socket to the control plane.
+const LINKED_WITHIN: Duration = Duration::from_secs(30);
 
 /// How many upgrades in a row, how many connections meanwhile at least, and for how many seconds one
 /// encoder goes on through all of it.
@@ -123,6 +132,94 @@ fn two_processes_never_send_to_one_output() -> Result<()> {
         .same_as(&short.packets()?)?;
     ensure!(node.first_ended(ENDED_WITHIN)?.success());
     Ok(())
+}
+
+/// The same under the real control plane, which knows both: what changes reaches the process that has
+/// the broadcast, and the other one leaves it alone until the encoder comes to it.
+#[test]
+fn two_processes_under_the_control_plane_never_send_to_one_output() -> Result<()> {
+    let house = SHARED.enter()?;
+    let (dev, destination) = (&house.dev, &house.destination);
+    let mut configuration = OpenOptions::new()
+        .append(true)
+        .open(dev.relay_configuration())?;
+    configuration.write_all(b"\n[hand_over]\nsocket = \"hand-over\"\n")?;
+    let former = dev.kill("relay", dev.line.pids.relay, LINKED_WITHIN)?;
+
+    let (source, short) = (Source::new(120)?, Source::new(3)?);
+    let authority = house.ingest_authority();
+    let input = dev.api.create_input("upgraded")?;
+    let [first, added] = [output_key()?, output_key()?];
+    dev.api
+        .add_output(&input, &destination.rtmp_url(), &first)?;
+    let mut encoder = source.publish_again(&input.url, &input.key, authority, LINKED_WITHIN)?;
+    destination.published(&first, 1, Instant::now() + ON_AIR_WITHIN)?;
+    destination.receives(&first, 10_000, ON_AIR_WITHIN)?;
+    // The former process has this to the very end: `dev` ends all when that one ends.
+    let kept = dev.api.create_input("kept")?;
+    let kept_key = output_key()?;
+    dev.api
+        .add_output(&kept, &destination.rtmp_url(), &kept_key)?;
+    let mut keeper = source.publish(&kept.url, &kept.key, authority)?;
+    destination.published(&kept_key, 1, Instant::now() + ON_AIR_WITHIN)?;
+
+    signal(former, Signal::USR2)?;
+    let successor = wait::until("the take-over", LINKED_WITHIN, || {
+        if !dev.relay_log()?.contains("another process has taken over") {
+            return Ok(None);
+        }
+        let nodes = process::descendants(former)?;
+        Ok(nodes.into_iter().find(|node| node.name == "relay-node"))
+    })?;
+    let other = dev.api.create_input("another")?;
+    let other_key = output_key()?;
+    dev.api
+        .add_output(&other, &destination.rtmp_url(), &other_key)?;
+    let mut beside = short.publish(&other.url, &other.key, authority)?;
+    ensure!(beside.wait(ON_AIR_WITHIN)?.success(), "the new process");
+    destination.ended(&other_key, 1, Instant::now() + ENDED_WITHIN)?;
+
+    // Both are linked by now; the older one has the broadcast.
+    dev.api
+        .add_output(&input, &destination.rtmp_url(), &added)?;
+    destination.published(&added, 1, Instant::now() + ON_AIR_WITHIN)?;
+    destination.receives(&added, 100_000, ON_AIR_WITHIN)?;
+    for key in [&first, &added] {
+        ensure!(destination.publishes(key) == 1, "published by two");
+    }
+    // Both know the same file of keys, and the newer one has it.
+    wait::until("the cache's new keeper", ON_AIR_WITHIN, || {
+        let left = "a newer process of this node keeps it now";
+        Ok(dev.relay_log()?.contains(left).then_some(()))
+    })?;
+
+    let mut again = short.publish(&input.url, &input.key, authority)?;
+    let status = again.wait(ON_AIR_WITHIN)?;
+    ensure!(status.success(), "FFmpeg: {status}: {}", again.printed()?);
+    ensure!(!encoder.wait(ENDED_WITHIN)?.success(), "it was not cut");
+    let soon = Instant::now() + ENDED_WITHIN;
+    for key in [&first, &added] {
+        let ended = destination.ended(key, 1, soon)?;
+        let published = destination.published(key, 2, soon)?;
+        ensure!(ended <= published, "both published at once");
+        destination.ended(key, 2, soon)?;
+        ensure!(destination.publishes(key) == 2, "published once more");
+        destination.recorded(key, 2)?.same_as(&short.packets()?)?;
+    }
+    let sent = source.packets()?;
+    destination.recorded(&first, 1)?.begin(&sent)?;
+    destination.recorded(&added, 1)?.part_of(&sent)?;
+
+    keeper.end(ON_AIR_WITHIN)?;
+    destination.ended(&kept_key, 1, Instant::now() + ENDED_WITHIN)?;
+    ensure!(destination.publishes(&kept_key) == 1, "it was moved");
+    destination.recorded(&kept_key, 1)?.begin(&sent)?;
+    wait::until("both processes' end", LINKED_WITHIN, || {
+        let gone = Process::find(former).is_none() && !successor.lives();
+        let back = dev.said()?.matches("relay runs again").count() == 2;
+        Ok((gone && back).then_some(()))
+    })?;
+    house.pass()
 }
 
 fn input(destination: &Destination) -> Result<Input> {

@@ -411,6 +411,27 @@ mod lagging {
     }
 
     #[test]
+    fn a_pause_of_the_publisher_is_no_lag_and_the_next_picture_is_sent() {
+        for pause in [8_001, 9_999, 10_000, 10_001, 12_000, 3_600_000] {
+            let mut rig = Rig::with_headers(0);
+            rig.key();
+            let mut cursor = live(&rig);
+            rig.pass(pause);
+            let next = rig.key();
+            // Beyond ten seconds it is a jump of the clock, and the headers come again before it.
+            assert_eq!(
+                payloads(&rig.read(&mut cursor).0).last(),
+                Some(&next.as_ref()),
+                "{pause} ms"
+            );
+            assert_eq!(cursor.skipped().times, 0, "{pause} ms");
+            rig.pass(40);
+            let next = rig.inter();
+            assert_eq!(payloads(&rig.read(&mut cursor).0), [&next], "{pause} ms");
+        }
+    }
+
+    #[test]
     fn what_the_kernel_holds_counts() {
         let mut rig = Rig::with_headers(0);
         rig.key();
