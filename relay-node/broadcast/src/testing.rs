@@ -62,6 +62,16 @@ impl Rig {
         self.wire = self.wire.wrapping_add(millis);
     }
 
+    /// The same, with a picture each second, but for its end: what nobody sends nobody lags by.
+    pub(crate) fn pass_with_pictures(&mut self, millis: u32) {
+        let seconds = millis.saturating_sub(1) / 1_000;
+        for _ in 0..seconds {
+            self.pass(1_000);
+            self.inter();
+        }
+        self.pass(millis - 1_000 * seconds);
+    }
+
     pub(crate) fn send(&mut self, kind: MessageType, payload: impl AsRef<[u8]>) -> Bytes {
         self.send_at(self.wire, kind, Bytes::copy_from_slice(payload.as_ref()))
     }

@@ -4,6 +4,11 @@ use std::time::Duration;
 
 use crate::timeline::JUMP;
 
+/// How much of the time between two frames counts. An encoder that sends none for longer is silent,
+/// and nobody lags by that: the kernel's count of what is on its way has the framing in it, so that
+/// the frame before the silence seems to be on its way for as long as the one after it is.
+const STEP_MAX: Duration = Duration::from_secs(1);
+
 /// Media time that has passed, whatever the encoder's clock jumps to.
 #[derive(Debug, Default)]
 pub(super) struct MediaClock {
@@ -31,7 +36,7 @@ impl MediaClock {
             self.newest = Some(timestamp);
         } else if timestamp > newest {
             self.newest = Some(timestamp);
-            self.elapsed += step;
+            self.elapsed += step.min(STEP_MAX);
         }
     }
 }

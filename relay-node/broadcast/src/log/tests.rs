@@ -83,10 +83,8 @@ fn media_older_than_the_age_is_forgotten_and_no_younger() {
     let mut rig = Rig::new(0);
     rig.key();
     let age = LOG_MAX_AGE.as_millis() as u32;
-    for step in [4_000, 4_000, age - 8_000] {
-        rig.pass(step);
-        rig.inter();
-    }
+    rig.pass_with_pictures(age);
+    rig.inter();
     assert_eq!(rig.log.front(), 0);
     rig.pass(1);
     rig.inter();
@@ -193,6 +191,17 @@ fn nobody_lags_by_the_time_in_which_nothing_came() {
         rig.pass(40);
         rig.inter();
         assert_eq!(rig.log.lag(0, 0).media, Duration::from_millis(40));
+    }
+}
+
+#[test]
+fn a_silence_counts_for_a_second_at_most() {
+    for (silence, counts) in [(999, 999), (1_000, 1_000), (1_001, 1_000), (10_000, 1_000)] {
+        let mut rig = Rig::new(0);
+        rig.key();
+        rig.pass(silence);
+        rig.inter();
+        assert_eq!(rig.log.lag(0, 0).media, Duration::from_millis(counts));
     }
 }
 
