@@ -139,20 +139,27 @@ pub enum Exchanged {
 
 /// Writes from `outbox` and reads to `inbox`, if there is one, whichever comes first. Nothing is
 /// lost when the future is dropped.
+///
+/// A peer that says goodbye and closes at once answers what is written then with a reset. What it
+/// said before is here nevertheless: a write that fails is an error only when all of it was read.
 pub async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     mut inbox: Option<&mut BytesMut>,
     outbox: &mut Outbox,
 ) -> io::Result<Exchanged> {
     poll_fn(|cx| {
-        if let Poll::Ready(sent) = poll_send(stream, cx, outbox) {
-            return Poll::Ready(sent);
+        let sent = poll_send(stream, cx, outbox);
+        if let Poll::Ready(Ok(_)) = sent {
+            return sent;
         }
-        match &mut inbox {
-            Some(inbox) => {
-                poll_read_buf(Pin::new(&mut *stream), cx, &mut **inbox).map_ok(Exchanged::Read)
-            }
-            None => Poll::Pending,
+        let Some(inbox) = &mut inbox else {
+            return sent;
+        };
+        let read = poll_read_buf(Pin::new(&mut *stream), cx, &mut **inbox);
+        match (sent, read) {
+            (_, Poll::Ready(Ok(bytes))) if bytes > 0 => Poll::Ready(Ok(Exchanged::Read(bytes))),
+            (Poll::Ready(Err(error)), _) => Poll::Ready(Err(error)),
+            (_, read) => read.map_ok(Exchanged::Read),
         }
     })
     .await
@@ -326,5 +333,26 @@ mod tests {
             Exchanged::Read(2)
         );
         assert_eq!(inbox, "hi");
+    }
+
+    #[tokio::test]
+    async fn what_was_said_before_the_connection_broke_is_read() {
+        let (mut near, mut far) = duplex(16);
+        tokio::io::AsyncWriteExt::write_all(&mut far, b"goodbye")
+            .await
+            .unwrap();
+        drop(far);
+        let mut outbox = Outbox::default();
+        outbox.push_bytes(Bytes::from_static(b"an answer"));
+        let mut inbox = BytesMut::with_capacity(4);
+        while inbox.len() < 7 {
+            let read = exchange(&mut near, Some(&mut inbox), &mut outbox).await;
+            assert!(matches!(read, Ok(Exchanged::Read(1..))), "{read:?}");
+        }
+        assert_eq!(inbox, "goodbye");
+        let error = exchange(&mut near, Some(&mut inbox), &mut outbox)
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
     }
 }
