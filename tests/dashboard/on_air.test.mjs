@@ -13,6 +13,21 @@ const row = (name, page = tab) =>
   page.getByRole("listitem").filter({ has: page.getByRole("heading", { name, exact: true }) });
 const state = (name, word, page = tab) => row(name, page).getByText(word, { exact: true });
 
+/** Adds to what failed where the news of an encoder that left has got to. */
+async function explain(error) {
+  const { status } = await all.ask("GET", `/stream/live_inputs/${input.uid}`);
+  const { exitCode, signalCode } = encoder.child;
+  throw new Error(
+    [
+      error.message,
+      `the encoder ended with ${signalCode ?? exitCode}: ${encoder.log.slice(-500)}`,
+      `the API says ${JSON.stringify(status)}`,
+      `the page shows ${await tab.locator("body").innerText()}`,
+      `the product said ${all.said.slice(-3000)}`,
+    ].join("\n"),
+  );
+}
+
 const onAir = scene(async () => {
   all = await rig();
   // Keyframes come every 5 s, which the page is to say something about.
@@ -156,7 +171,7 @@ test("the stream keys are in the page only while they are revealed", async () =>
 test("an encoder that leaves and comes back is shown, and told in the history", async () => {
   await onAir();
   await encoder.end();
-  await tab.getByText("Off air", { exact: true }).waitFor();
+  await tab.getByText("Off air", { exact: true }).waitFor().catch(explain);
   await tab.getByText("The encoder ended its stream.").first().waitFor();
   await state("One", "Ready").waitFor();
   encoder = await all.publish(input);
