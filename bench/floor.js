@@ -1,5 +1,7 @@
-// The floor of the API: for each end point the storage calls that the Worker makes, in their order,
-// and nothing else. No check of what came, no key sealed or opened, no rule.
+// The floor of the API: for each end point the calls of storage and objects that the Worker makes, in
+// their order, and nothing else. No check of what came, no key sealed or opened, no rule. What nobody
+// waits for is called as well: a change is told to the account's object, and a destination that was made
+// is sent a test message. What the Worker's objects know while they are awake, those of the floor know.
 //
 // The statements are the Worker's own, handed over in STATEMENTS with examples where a request puts
 // its values. Which end point is asked stands in a header.
@@ -41,7 +43,7 @@ export default {
       }
       case "batch_then_account": {
         const rows = await run();
-        await ask(ofAccount(env), "/own", { key, values });
+        await ask(ofAccount(env), "/later", { key, values });
         return made(values, path, rows);
       }
       default: {
@@ -57,34 +59,70 @@ export class Floor extends DurableObject {
   async fetch(request) {
     statements ??= JSON.parse(this.env.STATEMENTS);
     const { key, values } = await request.json();
-    const { storage } = this.ctx;
     switch (new URL(request.url).pathname) {
       case "/view":
-        return Response.json((await storage.get("state")) ?? null);
-      case "/own": {
-        for (const sql of statements.schema) storage.sql.exec(sql);
-        const rows = statements.end_points[key].own.map((statement) =>
-          storage.sql.exec(statement.sql, ...bound(statement, values)).toArray(),
-        );
+        return Response.json(await this.known());
+      case "/own":
+        return Response.json(await this.own(key, values));
+      case "/later":
+        this.ctx.waitUntil(this.own(key, values));
+        return Response.json(null);
+      case "/changed":
+        this.makeTables();
+        return Response.json(null);
+      default: {
+        const rows = await this.change(key, values);
+        this.ctx.waitUntil(ask(ofAccount(this.env), "/changed", {}));
         return Response.json(rows);
       }
-      default:
-        return Response.json(await this.change(key, values));
     }
+  }
+
+  /** The state, read once while the object is awake. */
+  async known() {
+    this.state ??= JSON.parse((await this.ctx.storage.get("state")) ?? '{"rev":0}');
+    return this.state;
+  }
+
+  /** What an account's object does by itself: statements, alarms, messages. */
+  async own(key, values) {
+    const { storage } = this.ctx;
+    this.makeTables();
+    const rows = [];
+    for (const step of statements.end_points[key].own) {
+      if (step.send !== undefined) {
+        await fetch(step.send.url, { method: "POST", ...step.send }).catch(() => {});
+      } else if (step.alarm !== undefined) {
+        await (step.alarm ? storage.setAlarm(Date.now() + 60_000) : storage.deleteAlarm());
+      } else {
+        const found = storage.sql.exec(step.sql, ...bound(step, values)).toArray();
+        values.number = found[0]?.number ?? values.number;
+        rows.push(found);
+      }
+    }
+    return rows;
+  }
+
+  makeTables() {
+    if (this.hasTables) return;
+    for (const sql of statements.schema) this.ctx.storage.sql.exec(sql);
+    this.hasTables = true;
   }
 
   /** Stores what it is about to do, does it, stores that it is done. */
   async change(key, values) {
     const { storage } = this.ctx;
-    const state = JSON.parse((await storage.get("state")) ?? '{"rev":0}');
+    const state = await this.known();
     state.rev += 1;
     await storage.setAlarm(Date.now() + 2000);
     await storage.put("state", JSON.stringify(state));
     const { batch } = statements.end_points[key];
     const rows = await runBatch(this.env, batch, { ...values, rev: state.rev });
     await storage.deleteAlarm();
-    if (key.startsWith("DELETE") && key.endsWith(":input")) await storage.deleteAll();
-    else await storage.put("state", JSON.stringify(state));
+    if (key.startsWith("DELETE") && key.endsWith(":input")) {
+      await storage.deleteAll();
+      this.state = undefined;
+    } else await storage.put("state", JSON.stringify(state));
     return rows;
   }
 
@@ -95,6 +133,7 @@ export class Floor extends DurableObject {
 function fresh(template, path) {
   // What has no other content than before would not be written.
   const values = { id: hexId(), hash: hexId() + hexId(), now: Date.now() * 1000 };
+  values.sealed = `${values.hash}${values.hash}`.slice(0, statements.sealed);
   for (const name of ["account", "input", "output", "token", "destination", "policy"]) {
     values[name] = hexId();
   }

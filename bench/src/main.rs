@@ -28,9 +28,11 @@ fn main() -> ExitCode {
 fn run(arguments: &[String]) -> Result<()> {
     match arguments {
         [name, rest @ ..] if name == "api" => match rest {
-            [] => api::run(false),
-            [quick] if quick == "--quick" => api::run(true),
-            _ => bail!("`cargo xtask bench api` takes `--quick` alone"),
+            [] => api::run(false, ""),
+            [quick] if quick == "--quick" => api::run(true, ""),
+            [part] => api::run(false, part),
+            [quick, part] if quick == "--quick" => api::run(true, part),
+            _ => bail!("`cargo xtask bench api` takes `--quick` and a part of end points' names"),
         },
         [name, rest @ ..] if name == "fanout" => fanout::run(rest),
         [name] if name == "hostile" => hostile::run(),

@@ -41,14 +41,14 @@ pub(crate) enum Steps {
     Public,
     /// The look-up, then the batch.
     Batch,
-    /// The look-up, then the batch beside a live input's object, which reads its state.
+    /// The look-up, then the batch beside a live input's object, which knows its state.
     BatchAndInput,
     /// The look-up, then the batch beside an account's object, which runs statements of its own.
     BatchAndAccount,
-    /// The look-up, the batch, then an account's object.
+    /// The look-up, the batch, then an account's object, which sends a test message afterwards.
     BatchThenAccount,
     /// The look-up, then a live input's object, which stores its intent, runs the batch, and stores
-    /// that it is done.
+    /// that it is done. Afterwards it tells the account's object.
     Change,
 }
 

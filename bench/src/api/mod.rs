@@ -64,8 +64,8 @@ impl Load {
     }
 }
 
-/// Measures and prints the table.
-pub(crate) fn run(is_quick: bool) -> Result<()> {
+/// Measures and prints the table, of the end points whose names hold `part`.
+pub(crate) fn run(is_quick: bool, part: &str) -> Result<()> {
     check()?;
     let begun = Instant::now();
     let server = Server::start()?;
@@ -73,7 +73,7 @@ pub(crate) fn run(is_quick: bool) -> Result<()> {
     println!("| end point | connections | median, ms | floor | ratio | p99, ms | floor | ratio |");
     println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
     let mut missed = 0;
-    for end_point in ALL {
+    for end_point in ALL.into_iter().filter(|one| one.name().contains(part)) {
         // An end point that bears one connection is measured once.
         let loads = LOADS.iter().take(end_point.most.min(LOADS.len()));
         for load in loads {

@@ -24,7 +24,7 @@ use shared::time::Timestamp;
 use super::end_points::{
     ACCOUNT, ALL, EndPoint, INPUT, LIST, NAMED, OUTPUT, POLICY, SWITCH, Steps, TOKEN,
 };
-use super::recorder::account_statements;
+use super::recorder::{self, NUMBER, Step};
 
 /// In the place of a `rev`: the floor puts the object's own there.
 const REV: u64 = 424_242_424_242;
@@ -64,13 +64,14 @@ pub(crate) fn statements(account: AccountId) -> Result<Value> {
         let batch = known.with_context(|| format!("{key} has no statements"))?;
         let own = match end_point.steps {
             Steps::BatchAndAccount => examples.of_account(end_point),
+            Steps::BatchThenAccount => examples.test_message()?,
             _ => Vec::new(),
         };
         let does = json!({
             "path": end_point.path,
             "steps": end_point.steps,
-            "batch": shown(&batch),
-            "own": shown(&own),
+            "batch": batch.iter().map(shown).collect::<Value>(),
+            "own": own.iter().map(step).collect::<Value>(),
         });
         end_points.insert(key, does);
     }
@@ -78,6 +79,7 @@ pub(crate) fn statements(account: AccountId) -> Result<Value> {
     Ok(json!({
         "end_points": end_points,
         "schema": SCHEMA,
+        "sealed": sealed().len(),
         "examples": {
             examples.now.as_micros().to_string(): "now",
             examples.new_account.to_string(): "account",
@@ -90,6 +92,8 @@ pub(crate) fn statements(account: AccountId) -> Result<Value> {
             hash.as_str(): "hash",
             TokenTag::from_random([7; 16]).to_string(): "id",
             REV.to_string(): "rev",
+            NUMBER.to_string(): "number",
+            sealed(): "sealed",
         },
     }))
 }
@@ -222,8 +226,7 @@ impl Examples {
             now: self.now,
         };
         let url = "http://127.0.0.1:9/";
-        // As long as what is sealed.
-        let sealed = "0".repeat(120);
+        let sealed = sealed();
         let values = DestinationValues {
             name: "a receiver".to_owned(),
             url: url.to_owned(),
@@ -247,7 +250,7 @@ impl Examples {
         }))
     }
 
-    fn of_account(&self, end_point: &EndPoint) -> Vec<Statement> {
+    fn of_account(&self, end_point: &EndPoint) -> Vec<Step> {
         let path = end_point.path;
         let shows_deliveries = path.ends_with("/deliveries");
         let target = match path.contains(":destination") {
@@ -255,7 +258,11 @@ impl Examples {
             false => Target::Stream,
         };
         let target = shows_deliveries.then_some(target);
-        account_statements(self.account, &self.keyring, target)
+        recorder::shows(self.account, &self.keyring, self.now, target)
+    }
+
+    fn test_message(&self) -> Result<Vec<Step>> {
+        recorder::tests(self.account, &self.keyring, self.now, self.destination)
     }
 
     fn account(&self) -> Result<Vec<Statement>> {
@@ -278,14 +285,24 @@ impl Examples {
     }
 }
 
-fn shown(statements: &[Statement]) -> Value {
-    let statements = statements.iter().map(|Statement { sql, params }| {
-        let params = params.iter().map(|param| match param {
-            Param::Integer(number) => json!(number),
-            Param::Null => Value::Null,
-            Param::Text(text) => json!(text),
-        });
-        json!({"sql": sql, "params": params.collect::<Vec<_>>()})
+/// In the place of what is sealed, as long as that.
+fn sealed() -> String {
+    "0".repeat(120)
+}
+
+fn step(step: &Step) -> Value {
+    match step {
+        Step::Alarm(is_set) => json!({"alarm": is_set}),
+        Step::Send(outgoing) => json!({"send": outgoing}),
+        Step::Statement(statement) => shown(statement),
+    }
+}
+
+fn shown(Statement { sql, params }: &Statement) -> Value {
+    let params = params.iter().map(|param| match param {
+        Param::Integer(number) => json!(number),
+        Param::Null => Value::Null,
+        Param::Text(text) => json!(text),
     });
-    statements.collect()
+    json!({"sql": sql, "params": params.collect::<Vec<_>>()})
 }
