@@ -47,9 +47,11 @@ impl Keyring {
             if keys.iter().any(|key| key.id == id) {
                 return Err(InvalidKeyring::Repeated { number });
             }
+            let bytes = key_bytes(digits).ok_or(InvalidKeyring::Digits { number })?;
             keys.push(RingKey {
                 id: id.to_owned(),
-                bytes: key_bytes(digits).ok_or(InvalidKeyring::Digits { number })?,
+                cipher: Aes256Gcm::new((&*bytes).into()),
+                bytes,
             });
         }
         Ok(Self { keys })
@@ -73,7 +75,7 @@ impl Keyring {
             aad: &place.associated_data(&key.id),
         };
         let sealed = key
-            .cipher()
+            .cipher
             .encrypt(&Nonce::from(nonce), payload)
             .map_err(|_| Unsealable)?;
         Ok(format!(
@@ -105,7 +107,7 @@ impl Keyring {
             aad: &place.associated_data(id),
         };
         let clear = key
-            .cipher()
+            .cipher
             .decrypt(&Nonce::from(nonce), payload)
             .map_err(|_| Unsealable)?;
         String::from_utf8(clear).map(Secret::new).map_err(|error| {
@@ -284,13 +286,11 @@ pub struct Unsealable;
 struct RingKey {
     id: String,
     bytes: Zeroizing<[u8; 32]>,
+    /// Made once: its key schedule costs more than what is sealed. It is zeroed as `bytes` is.
+    cipher: Aes256Gcm,
 }
 
 impl RingKey {
-    fn cipher(&self) -> Aes256Gcm {
-        Aes256Gcm::new((&*self.bytes).into())
-    }
-
     /// Each hash has a key of its own, derived from this one, so that no key serves two algorithms.
     fn hash(&self, key: &StreamKey) -> String {
         self.keyed_hash(HASH_KEY_LABEL, key.expose().expose().as_bytes())
