@@ -2,7 +2,7 @@
 
 use control_core::failure::Failure;
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Map;
 use shared::envelope::Envelope;
 use worker::web_sys;
 
@@ -50,7 +50,7 @@ impl Answer {
         all.insert("x-content-type-options".to_owned(), "nosniff".into());
         let named = headers.into_iter().chain(more);
         all.extend(named.map(|(name, value)| (name.to_owned(), value.into())));
-        let all = Value::Object(all).to_string();
+        let all = serde_json::to_string(&all)?;
         Ok(glue::answer(status, &all, body.as_deref())?)
     }
 }

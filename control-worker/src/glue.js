@@ -8,11 +8,17 @@ addEventListener("unhandledrejection", ({ reason }) => {
   if (reason instanceof WebAssembly.RuntimeError) reportError(reason);
 });
 
-/** Runs statements, `[[sql, parameters], …]`, as one batch of D1, and returns the rows of each. */
+const utf8 = new TextEncoder();
+
+/**
+ * Runs statements, `[[sql, parameters], …]`, as one batch of D1, and returns the rows of each in a line.
+ * They go as bytes: a string would be copied a character at a time.
+ */
 export async function batch(env, statements) {
   const { DB } = env;
   const bound = JSON.parse(statements).map(([sql, parameters]) => DB.prepare(sql).bind(...parameters));
-  return JSON.stringify((await DB.batch(bound)).map(({ results }) => results));
+  const lines = (await DB.batch(bound)).map(({ results }) => JSON.stringify(results));
+  return utf8.encode(lines.join("\n"));
 }
 
 /** What nearly every answer looks at, of a request. */
@@ -44,14 +50,23 @@ export async function ask(env, binding, name, url, ray, question) {
   return answer.status === 200 ? text : null;
 }
 
+/** What an object is asked: the caller's ray, empty where there is none, the path, the question. */
+export async function asked(request) {
+  const { pathname } = new URL(request.url);
+  return `${request.headers.get("cf-ray") ?? ""}\n${pathname}\n${await request.text()}`;
+}
+
 /** An answer whose headers are an object in JSON. */
 export function answer(status, headers, body) {
   // Wasm's memory moves under what only looks at it.
   return new Response(body?.slice(), { status, headers: JSON.parse(headers) });
 }
 
-/** Runs statements, `[[sql, parameters], …]`, in an object's own database, and returns the rows of each. */
+/**
+ * Runs statements, `[[sql, parameters], …]`, in an object's own database, and returns the rows of each in
+ * a line.
+ */
 export function rows(sql, statements) {
-  const run = ([text, parameters]) => sql.exec(text, ...parameters).toArray();
-  return JSON.stringify(JSON.parse(statements).map(run));
+  const run = ([text, parameters]) => JSON.stringify(sql.exec(text, ...parameters).toArray());
+  return JSON.parse(statements).map(run).join("\n");
 }

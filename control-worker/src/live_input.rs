@@ -2,7 +2,7 @@
 
 mod streams;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
@@ -28,10 +28,10 @@ use worker::{
 use self::streams::Shown;
 use crate::d1::{self, Rows};
 use crate::delay::Delay;
-use crate::object::{Object, trouble};
+use crate::object::{Asked, Object, trouble};
 use crate::object_sql::Tables;
 use crate::sockets::Sockets;
-use crate::{clock, log, object, object_sql, scope, settings, sockets};
+use crate::{clock, log, object, object_sql, settings, sockets};
 
 /// The object of one live input, which is its name.
 #[durable_object]
@@ -49,16 +49,17 @@ impl DurableObject for LiveInput {
                 one_at_a_time: Mutex::new(()),
                 sockets,
                 tables: Tables::new(SCHEMA),
+                known: Known::default(),
                 shown: Shown::default(),
                 undecided: Cell::new(None),
             }),
         }
     }
 
-    async fn fetch(&self, mut request: Request) -> Result<Response> {
-        let ray = scope::of_caller(request.headers());
-        let answer = self.desk.answer(&mut request);
-        object::serve("a live input's object", ray, answer).await
+    async fn fetch(&self, request: Request) -> Result<Response> {
+        let asked = Asked::of(&request).await?;
+        let answer = self.desk.answer(&asked, &request);
+        object::serve("a live input's object", &asked, answer).await
     }
 
     async fn alarm(&self) -> Result<Response> {
@@ -102,17 +103,51 @@ struct Desk {
     one_at_a_time: Mutex<()>,
     sockets: Rc<Sockets>,
     tables: Tables,
+    known: Known,
     shown: Shown,
     /// A change that the account's object was told of and whose end was not seen.
     undecided: Cell<Option<(AccountId, AccountChange)>>,
 }
 
+/// What is stored, as long as the object is awake and knows it: then it need not be read.
+#[derive(Default)]
+struct Known {
+    stored: RefCell<Option<(LiveInputState, StatusBook)>>,
+    /// How often that began or ended to change; odd while it changes.
+    changes: Cell<u64>,
+}
+
+impl Known {
+    fn get(&self) -> Option<(LiveInputState, StatusBook)> {
+        self.stored.borrow().clone()
+    }
+
+    /// What was read since there were so many changes. While it changes, what is read may be older.
+    fn read(&self, changes: u64, stored: &(LiveInputState, StatusBook)) {
+        if changes.is_multiple_of(2) && changes == self.changes.get() {
+            self.stored.replace(Some(stored.clone()));
+        }
+    }
+
+    /// It begins to change, under the lock: until that has come to its end, nothing is known.
+    fn begin(&self) -> Option<(LiveInputState, StatusBook)> {
+        self.changes.set(self.changes.get().wrapping_add(1));
+        self.stored.take()
+    }
+
+    /// It has changed to this; nothing is known where that failed.
+    fn end(&self, stored: Option<(LiveInputState, StatusBook)>) {
+        self.changes.set(self.changes.get().wrapping_add(1));
+        self.stored.replace(stored);
+    }
+}
+
 impl Desk {
-    async fn answer(self: &Rc<Self>, request: &mut Request) -> Result<Response> {
+    async fn answer(self: &Rc<Self>, asked: &Asked, request: &Request) -> Result<Response> {
         let (host, keyring) = (self.host(), self.keyring()?);
-        match request.path().as_str() {
+        match asked.path() {
             "/change" => {
-                let asked: ChangeRequest = object::question(request).await?;
+                let asked: ChangeRequest = asked.question()?;
                 let _lock = self.one_at_a_time.lock().await;
                 let rules = self.rules(&host, &keyring).await?;
                 let answer = rules.change(&asked).await.map_err(trouble)?;
@@ -122,7 +157,7 @@ impl Desk {
                 object::answer(&Changed { answer, view })
             }
             "/publish" => {
-                let asked: Publish = object::question(request).await?;
+                let asked: Publish = asked.question()?;
                 let _lock = self.one_at_a_time.lock().await;
                 let rules = self.rules(&host, &keyring).await?;
                 let answer = rules.publish(&asked).await.map_err(trouble)?;
@@ -130,7 +165,7 @@ impl Desk {
                 object::answer(&answer)
             }
             "/ask" => {
-                let asked: Ask = object::question(request).await?;
+                let asked: Ask = asked.question()?;
                 let _lock = self.one_at_a_time.lock().await;
                 let rules = self.rules(&host, &keyring).await?;
                 let answer = rules.ask(&asked).await.map_err(trouble)?;
@@ -140,7 +175,7 @@ impl Desk {
             // Reads what is stored whole: no need to wait for a change to come to its end.
             "/view" => object::answer(&self.view(&host, &keyring).await?),
             "/told" => {
-                let told: Told = object::question(request).await?;
+                let told: Told = asked.question()?;
                 let _lock = self.one_at_a_time.lock().await;
                 let rules = self.rules(&host, &keyring).await?;
                 rules.told(&told).await.map_err(trouble)?;
@@ -258,18 +293,9 @@ impl Desk {
         host: &'a ObjectHost<'a>,
         keyring: &'a Keyring,
     ) -> Result<rules::LiveInput<'a, ObjectHost<'a>>> {
-        let stored: Option<String> = host.storage.get(STATE_KEY).await?;
-        let input = self.input()?;
-        let (state, status) = match stored {
-            Some(text) => {
-                let sql = host.storage.sql();
-                self.tables.make(&sql)?;
-                let rows = object_sql::batch(&sql, &[StatusBook::stored()])?;
-                let status = StatusBook::load(input, &rows).map_err(unreadable)?;
-                (serde_json::from_str(&text)?, status)
-            }
-            // Nothing is written until there is something to write.
-            None => (LiveInputState::new(input), StatusBook::new(input)),
+        let (state, status) = match self.known.get() {
+            Some(known) => known,
+            None => self.read_stored(host).await?,
         };
         Ok(rules::LiveInput {
             state,
@@ -280,12 +306,32 @@ impl Desk {
         })
     }
 
+    async fn read_stored(&self, host: &ObjectHost<'_>) -> Result<(LiveInputState, StatusBook)> {
+        let changes = self.known.changes.get();
+        let stored: Option<String> = host.storage.get(STATE_KEY).await?;
+        let input = self.input()?;
+        let stored = match stored {
+            Some(text) => {
+                let sql = host.storage.sql();
+                self.tables.make(&sql)?;
+                let rows = object_sql::batch(&sql, &[StatusBook::stored()])?;
+                let status = StatusBook::load(input, &rows).map_err(unreadable)?;
+                (serde_json::from_str(&text)?, status)
+            }
+            // Nothing is written until there is something to write.
+            None => (LiveInputState::new(input), StatusBook::new(input)),
+        };
+        self.known.read(changes, &stored);
+        Ok(stored)
+    }
+
     fn host(&self) -> ObjectHost<'_> {
         ObjectHost {
             storage: self.state.storage(),
             env: &self.env,
             sockets: &self.sockets,
             tables: &self.tables,
+            known: &self.known,
         }
     }
 
@@ -306,6 +352,37 @@ struct ObjectHost<'a> {
     env: &'a Env,
     sockets: &'a Sockets,
     tables: &'a Tables,
+    known: &'a Known,
+}
+
+impl ObjectHost<'_> {
+    async fn put(
+        &self,
+        state: &LiveInputState,
+        status: &Kept,
+        alarm: Option<Duration>,
+    ) -> Result<()> {
+        match alarm.into_iter().chain(self.sockets.due()).min() {
+            Some(delay) => self.storage.set_alarm(delay).await?,
+            None => self.storage.delete_alarm().await?,
+        }
+        let text = serde_json::to_string(state)?;
+        // Nothing is awaited between here and the end: the runtime commits all of it or nothing.
+        if !status.is_empty() {
+            let sql = self.storage.sql();
+            self.tables.make(&sql)?;
+            object_sql::batch(&sql, status)?;
+        }
+        self.storage
+            .put_raw(STATE_KEY, JsValue::from_str(&text))
+            .await
+    }
+
+    async fn delete(&self) -> Result<()> {
+        self.storage.delete_alarm().await?;
+        self.tables.are_gone();
+        self.storage.delete_all().await
+    }
 }
 
 impl Host for ObjectHost<'_> {
@@ -318,26 +395,19 @@ impl Host for ObjectHost<'_> {
         status: Kept,
         alarm: Option<Duration>,
     ) -> Result<()> {
-        match alarm.into_iter().chain(self.sockets.due()).min() {
-            Some(delay) => self.storage.set_alarm(delay).await?,
-            None => self.storage.delete_alarm().await?,
-        }
-        let text = serde_json::to_string(state)?;
-        // Nothing is awaited between here and the end: the runtime commits all of it or nothing.
-        if !status.is_empty() {
-            let sql = self.storage.sql();
-            self.tables.make(&sql)?;
-            object_sql::batch(&sql, &status)?;
-        }
-        self.storage
-            .put_raw(STATE_KEY, JsValue::from_str(&text))
-            .await
+        let before = self.known.begin();
+        let book = before.map(|(_, book)| book).filter(|_| status.is_empty());
+        let stored = self.put(state, &status, alarm).await;
+        let known = book.filter(|_| stored.is_ok());
+        self.known.end(known.map(|book| (state.clone(), book)));
+        stored
     }
 
     async fn forget(&self) -> Result<()> {
-        self.storage.delete_alarm().await?;
-        self.tables.are_gone();
-        self.storage.delete_all().await
+        self.known.begin();
+        let forgotten = self.delete().await;
+        self.known.end(None);
+        forgotten
     }
 
     async fn run(&self, batch: Vec<Statement>) -> Result<Rows> {

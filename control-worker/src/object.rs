@@ -94,13 +94,44 @@ fn name_caller(request: &mut Request) -> Result<()> {
     }
 }
 
+/// What an object is asked.
+pub(crate) struct Asked {
+    /// Ray, path and question, a line each; the question is JSON or nothing.
+    text: String,
+}
+
+impl Asked {
+    /// Reads a request to its end.
+    pub(crate) async fn of(request: &Request) -> Result<Self> {
+        let text = glue::text(glue::asked(request.inner())).await?;
+        Ok(Self {
+            text: text.unwrap_or_default(),
+        })
+    }
+
+    /// The end point.
+    pub(crate) fn path(&self) -> &str {
+        self.line(1)
+    }
+
+    /// The question to it.
+    pub(crate) fn question<Q: DeserializeOwned>(&self) -> Result<Q> {
+        from_bytes(self.line(2).as_bytes())
+    }
+
+    fn line(&self, index: usize) -> &str {
+        self.text.splitn(3, '\n').nth(index).unwrap_or_default()
+    }
+}
+
 /// Answers as an object, on behalf of the request that made somebody ask. Why it failed stands in
 /// the log.
 pub(crate) async fn serve(
     what: &str,
-    ray: Option<Ray>,
+    asked: &Asked,
     answer: impl Future<Output = Result<Response>>,
 ) -> Result<Response> {
+    let ray = Ray::sent(asked.line(0));
     let answered = async {
         let answered = answer.await;
         if let Err(error) = &answered {
@@ -114,11 +145,6 @@ pub(crate) async fn serve(
 /// An object's answer.
 pub(crate) fn answer(answer: &impl Serialize) -> Result<Response> {
     Ok(ResponseBuilder::new().fixed(to_text(answer)?.into_bytes()))
-}
-
-/// What an object was asked.
-pub(crate) async fn question<Q: DeserializeOwned>(request: &mut Request) -> Result<Q> {
-    from_bytes(&request.bytes().await?)
 }
 
 /// The errors of `serde_json` can quote what they could not read: they are not passed on.

@@ -25,9 +25,9 @@ use worker::{
 
 use crate::bell::Bell;
 use crate::delay::Delay;
-use crate::object::Object;
+use crate::object::{Asked, Object};
 use crate::pulse::Pulses;
-use crate::{clock, log, object, random, scope, settings};
+use crate::{clock, log, object, random, settings};
 
 /// The object of one relay node, which is its name.
 #[durable_object]
@@ -55,9 +55,9 @@ impl DurableObject for RelayNode {
         }
     }
 
-    async fn fetch(&self, mut request: Request) -> Result<Response> {
-        let ray = scope::of_caller(request.headers());
-        object::serve("a relay node's object", ray, self.answer(&mut request)).await
+    async fn fetch(&self, request: Request) -> Result<Response> {
+        let asked = Asked::of(&request).await?;
+        object::serve("a relay node's object", &asked, self.answer(&asked)).await
     }
 
     async fn alarm(&self) -> Result<Response> {
@@ -98,21 +98,21 @@ impl DurableObject for RelayNode {
 }
 
 impl RelayNode {
-    async fn answer(&self, request: &mut Request) -> Result<Response> {
-        match request.path().as_str() {
+    async fn answer(&self, asked: &Asked) -> Result<Response> {
+        match asked.path() {
             "/hand" => {
-                let handed: Handed = object::question(request).await?;
+                let handed: Handed = asked.question()?;
                 self.hand(handed)?;
                 self.arm().await?;
                 object::answer(&())
             }
             "/look" => {
-                let look: Look = object::question(request).await?;
+                let look: Look = asked.question()?;
                 object::answer(&self.look(look).await?)
             }
             "/link" => self.open(),
             "/report" => {
-                let report: Report = object::question(request).await?;
+                let report: Report = asked.question()?;
                 let reconciliation = self.reconcile(&report).await?;
                 let answer = object::answer(&reconciliation)?;
                 self.tell().await?;

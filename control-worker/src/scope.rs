@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use control_core::ray::Ray;
-use worker::{Headers, Result};
+use worker::Result;
 
 use crate::random;
 use crate::request::Request;
@@ -31,11 +31,6 @@ pub(crate) fn of_client(request: &Request) -> Result<Ray> {
         Some(ray) => Ok(ray),
         None => random::bytes().map(Ray::random),
     }
-}
-
-/// The id of the request on whose behalf an object is asked.
-pub(crate) fn of_caller(headers: &Headers) -> Option<Ray> {
-    Ray::sent(&headers.get(HEADER).ok().flatten()?)
 }
 
 /// A future whose work is on behalf of a request.

@@ -23,11 +23,11 @@ use worker::{
 
 use crate::d1::{self, Rows};
 use crate::delay::Delay;
-use crate::object::trouble;
+use crate::object::{Asked, trouble};
 use crate::object_sql;
 use crate::object_sql::Tables;
 use crate::sockets::{Events, Reader, Sockets};
-use crate::{clock, log, object, random, scope, settings, sockets};
+use crate::{clock, log, object, random, settings, sockets};
 
 /// The object of one account, which is its name.
 #[durable_object]
@@ -49,9 +49,9 @@ impl DurableObject for Webhook {
         }
     }
 
-    async fn fetch(&self, mut request: Request) -> Result<Response> {
-        let ray = scope::of_caller(request.headers());
-        object::serve("an account's object", ray, self.answer(&mut request)).await
+    async fn fetch(&self, request: Request) -> Result<Response> {
+        let asked = Asked::of(&request).await?;
+        object::serve("an account's object", &asked, self.answer(&asked, &request)).await
     }
 
     async fn alarm(&self) -> Result<Response> {
@@ -106,21 +106,21 @@ impl DurableObject for Webhook {
 }
 
 impl Webhook {
-    async fn answer(&self, request: &mut Request) -> Result<Response> {
+    async fn answer(&self, asked: &Asked, request: &Request) -> Result<Response> {
         let office = self.office()?;
-        match request.path().as_str() {
+        match asked.path() {
             "/attempts" => object::answer(&office.rules().last_attempts().map_err(trouble)?),
             "/changed" => {
-                let change: AccountChange = object::question(request).await?;
+                let change: AccountChange = asked.question()?;
                 self.sockets.tell_now(&account_change(&change))?;
                 object::answer(&())
             }
             "/deliveries" => {
-                let target: Target = object::question(request).await?;
+                let target: Target = asked.question()?;
                 object::answer(&office.rules().deliveries(target).map_err(trouble)?)
             }
             "/events" => {
-                let taken: AccountEvents = object::question(request).await?;
+                let taken: AccountEvents = asked.question()?;
                 let new = office.rules().take(taken.events).await.map_err(trouble)?;
                 if !new.is_empty() {
                     if let Err(error) = office.tell() {
@@ -138,11 +138,11 @@ impl Webhook {
                 Ok(response)
             }
             "/test" => {
-                let test: TestMessage = object::question(request).await?;
+                let test: TestMessage = asked.question()?;
                 object::answer(&office.rules().test(test).await.map_err(trouble)?)
             }
             "/test-later" => {
-                let test: TestMessage = object::question(request).await?;
+                let test: TestMessage = asked.question()?;
                 self.state.wait_until(async move {
                     if let Err(error) = office.rules().test(test).await {
                         log::failed("a test message", &trouble(error));
