@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { withLimit } from "./support.mjs";
+import { WebSocketClient } from "./websocket.mjs";
 
 export class EventStream {
   #frames = [];
@@ -15,10 +16,9 @@ export class EventStream {
     const of = input === undefined ? "" : `/${input}`;
     const path = `/client/v4/accounts/${account}/stream/live_inputs${of}/events`;
     const url = new URL(path, control.url);
-    url.protocol = "ws:";
     if (since !== undefined) url.searchParams.set("since", since);
     const headers = token === null ? {} : { authorization: `Bearer ${token}` };
-    const stream = new EventStream(new WebSocket(url, { headers }), echoes);
+    const stream = new EventStream(new WebSocketClient(url, headers), echoes);
     await withLimit("the stream", stream.opened);
     return stream;
   }
@@ -28,13 +28,11 @@ export class EventStream {
     /** All that came, as text. */
     this.said = [];
     this.opened = new Promise((resolve, reject) => {
-      socket.addEventListener("open", resolve, { once: true });
-      socket.addEventListener("error", () => reject(new Error("the upgrade was refused")), { once: true });
+      socket.once("open", resolve);
+      socket.once("refused", () => reject(new Error("the upgrade was refused")));
     });
-    this.closed = new Promise((resolve) => {
-      socket.addEventListener("close", ({ code, reason }) => resolve({ code, reason }), { once: true });
-    });
-    socket.addEventListener("message", ({ data }) => {
+    this.closed = new Promise((resolve) => socket.once("close", resolve));
+    socket.on("message", (data) => {
       this.said.push(data);
       const frame = JSON.parse(data);
       if (frame.type === "echo" && echoes) {
@@ -77,9 +75,9 @@ export class EventStream {
     return withLimit("such a state", search());
   }
 
-  /** The code by which it is closed. */
-  async closes() {
-    return (await withLimit("a close", this.closed)).code;
+  /** The code by which it is closed; `what` says whose close did not come. */
+  async closes(what = "a stream") {
+    return (await withLimit(`a close of ${what}`, this.closed)).code;
   }
 
   close() {

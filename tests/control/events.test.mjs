@@ -361,14 +361,15 @@ test("an object takes so many clients, and a few that say nothing", async () => 
     for (let n = 0; n < MAX_CLIENTS; n += 1) {
       assert.equal((await (await opens()).next()).type, "ready");
     }
-    assert.equal(await (await opens()).closes(), 1013);
+    const whose = of.input === undefined ? "of an account" : "of an input";
+    assert.equal(await (await opens()).closes(`one too many ${whose}`), 1013);
     const first = await opens({ token: null });
     first.send({ token: of.token ?? control.token });
-    assert.equal(await first.closes(), 1013);
+    assert.equal(await first.closes(`one too many by its first frame ${whose}`), 1013);
     const silent = [];
     for (let n = 0; n <= MAX_WAITING; n += 1) silent.push(await opens({ token: null }));
-    assert.equal(await silent[0].closes(), 1013, "the oldest makes room");
-    const { code } = await silent[1].closed;
+    assert.equal(await silent[0].closes(`the oldest silent one ${whose}`), 1013, "the oldest makes room");
+    const code = await silent[1].closes(`the second silent one ${whose}`);
     assert.equal(code, 4401, "the others have their time");
     // Who goes makes room.
     streams[0].close();
