@@ -25,12 +25,12 @@ impl Meter {
             .back()
             .is_none_or(|(began, _)| now.saturating_duration_since(*began) >= STEP);
         if step_is_over {
+            while let Some((began, _)) = self.steps.front()
+                && now.saturating_duration_since(*began) > METER_WINDOW
+            {
+                self.steps.pop_front();
+            }
             self.steps.push_back((now, self.total));
-        }
-        while let Some((began, _)) = self.steps.front()
-            && now.saturating_duration_since(*began) > METER_WINDOW
-        {
-            self.steps.pop_front();
         }
         self.total += bytes as u64;
     }

@@ -11,6 +11,8 @@ use crate::lag::Lag;
 use crate::log::Log;
 use running::{Behind, Running};
 
+pub(crate) use running::LOOK_BACK;
+
 /// How far an output may lag at the keyframe at which it goes on after a skip. More, and it would
 /// soon skip again.
 pub const RESUME_LAG: Duration = Duration::from_secs(1);
@@ -52,6 +54,17 @@ pub enum StartPolicy {
     FirstKeyframe,
     /// At the newest keyframe if it is younger than [`CACHED_GOP_AGE`], else at the next one.
     CachedGop,
+}
+
+/// What an output needs of a log beyond what any output may begin with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Nothing.
+    Nothing,
+    /// The publisher's first keyframe.
+    First,
+    /// Everything from that entry on.
+    From(u64),
 }
 
 /// What has been read and is not known to have arrived.
@@ -185,6 +198,15 @@ impl Cursor {
         }
     }
 
+    /// What it needs of the log, with so much on its way, and whatever it reads next.
+    pub fn need(&self, log: &Log, backlog: Backlog) -> Need {
+        match (&self.running, self.policy) {
+            (Some(running), _) => Need::From(log.undelivered(running.next, backlog.total())),
+            (None, StartPolicy::FirstKeyframe) => Need::First,
+            (None, StartPolicy::CachedGop) => Need::Nothing,
+        }
+    }
+
     /// What was skipped so far.
     pub fn skipped(&self) -> Skipped {
         self.skipped
@@ -235,6 +257,8 @@ impl Default for Room {
     }
 }
 
+#[cfg(test)]
+mod forgetting;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]

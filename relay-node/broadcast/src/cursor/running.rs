@@ -15,7 +15,7 @@ use crate::log::{Entry, Log, Point};
 
 /// How many messages before the first keyframe are searched for audio that belongs after it:
 /// encoders that interleave loosely write audio a little ahead of the picture it is heard with.
-const LOOK_BACK: u64 = 128;
+pub(crate) const LOOK_BACK: u64 = 128;
 
 #[derive(Debug)]
 pub(super) struct Running {

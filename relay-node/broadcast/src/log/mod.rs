@@ -17,6 +17,7 @@ pub use headers::{HEADER_MAX_BYTES, HEADERS_MAX, Header, Headers, METADATA_MAX_B
 pub use seam::{SEAM_MAX, SEAM_MAX_BYTES};
 
 use crate::budget::{Budget, Share};
+use crate::cursor::{CACHED_GOP_AGE, FIRST_KEYFRAME_LAG, LOOK_BACK};
 use crate::lag::{LAG_MAX, Lag};
 use crate::timeline::Timeline;
 use media_clock::MediaClock;
@@ -44,7 +45,8 @@ pub const ENTRY_COST: usize = 256;
 /// whose clock jumps.
 ///
 /// Entries are numbered from 0 without a gap. The front is trimmed to [`LOG_MAX_AGE`] and
-/// [`LOG_MAX_BYTES`]; a [`Cursor`](crate::Cursor) that was further back skips.
+/// [`LOG_MAX_BYTES`]; a [`Cursor`](crate::Cursor) that was further back skips. What nobody needs is
+/// forgotten sooner, where somebody says what that is ([`Log::forget`]).
 #[derive(Debug, Default)]
 pub struct Log {
     entries: VecDeque<Entry>,
@@ -144,13 +146,8 @@ impl Log {
     /// How far a reader is behind that would read `seq` next while `unacknowledged` bytes of what
     /// it wrote are still on their way; those are taken to be the entries before `seq`.
     pub fn lag(&self, seq: u64, unacknowledged: u64) -> Lag {
-        let seq = seq.max(self.front);
-        let (next, _) = self.position(seq);
-        let delivered = next.saturating_sub(unacknowledged);
-        let oldest = self
-            .entries
-            .partition_point(|entry| entry.seq < seq && entry.end() <= delivered);
-        let media = match self.entries.get(oldest) {
+        let (next, _) = self.position(seq.max(self.front));
+        let media = match self.entry(self.undelivered(seq, unacknowledged)) {
             Some(entry) => self.clock.elapsed().saturating_sub(entry.elapsed),
             None => Duration::ZERO,
         };
@@ -158,6 +155,43 @@ impl Log {
             media,
             bytes: (self.offset - next).saturating_add(unacknowledged),
         }
+    }
+
+    /// The number of the oldest entry kept that such a reader's peer may not have.
+    pub(crate) fn undelivered(&self, seq: u64, unacknowledged: u64) -> u64 {
+        let seq = seq.max(self.front);
+        let (next, _) = self.position(seq);
+        let delivered = next.saturating_sub(unacknowledged);
+        let oldest = self
+            .entries
+            .partition_point(|entry| entry.seq < seq && entry.end() <= delivered);
+        self.front + oldest as u64
+    }
+
+    /// Forgets what nobody needs any more, once there was a keyframe: what comes before the entry
+    /// `needed`, but for what an output that is yet to come begins with. That is the newest keyframe,
+    /// while it is young enough, and, where an output `waits` for it, the first.
+    pub fn forget(&mut self, now: Instant, needed: u64, waits: bool) {
+        if self.first_point.is_none() {
+            return;
+        }
+        // What was heard before a keyframe that is yet to come may belong after it.
+        let mut needed = needed.min(self.end().saturating_sub(LOOK_BACK));
+        if let Some(newest) = self.points.back()
+            && now.saturating_duration_since(newest.arrived) < CACHED_GOP_AGE
+        {
+            needed = needed.min(newest.seq.saturating_sub(LOOK_BACK));
+        }
+        if waits
+            && let Some(first) = self.first_point().or_else(|| self.first_audio())
+            && self.lag(first.seq, 0).media <= FIRST_KEYFRAME_LAG
+        {
+            needed = needed.min(first.seq.saturating_sub(LOOK_BACK));
+        }
+        while self.front < needed {
+            self.forget_oldest();
+        }
+        self.forget_marks();
     }
 
     /// Bytes of payload and media time before the entry of that number; the log's own at its end.
@@ -225,10 +259,20 @@ impl Log {
             && (self.cost.held() > LOG_MAX_BYTES
                 || self.clock.elapsed().saturating_sub(oldest.elapsed) > age_max)
         {
-            self.cost.give_back(oldest.cost);
-            self.front += 1;
-            self.entries.pop_front();
+            self.forget_oldest();
         }
+        self.forget_marks();
+    }
+
+    fn forget_oldest(&mut self) {
+        if let Some(oldest) = self.entries.pop_front() {
+            self.cost.give_back(oldest.cost);
+        }
+        self.front += 1;
+    }
+
+    /// Forgets what was noted of entries that are gone.
+    fn forget_marks(&mut self) {
         while self
             .points
             .front()
