@@ -2,6 +2,7 @@
 
 mod floor;
 pub(crate) mod media;
+mod processors;
 mod relay;
 pub(crate) mod sink;
 pub(crate) mod source;
@@ -27,6 +28,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use media::{Media, Sent};
+use processors::Processors;
 use relay::{Relay, Started};
 use sink::{Received, Sinks};
 
@@ -160,7 +162,7 @@ pub(crate) const USAGE: &str = "it takes --quick, --rtmp or --rtmps alone, \
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let plan = Plan::new(arguments)?;
     let folder = tempfile::tempdir()?;
-    let bench = Bench::new(folder.path())?;
+    let bench = Bench::new(folder.path(), Processors::share()?)?;
     let mut runs: Vec<Vec<_>> = plan.cases.iter().map(|_| Vec::new()).collect();
     for repeat in 1..=plan.repeats {
         for (case, runs) in plan.cases.iter().zip(&mut runs) {
@@ -195,13 +197,14 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
 }
 
 struct Bench {
+    processors: Processors,
     authority: Authority,
     client: Arc<ClientConfig>,
     server: Arc<ServerConfig>,
 }
 
 impl Bench {
-    fn new(folder: &Path) -> Result<Self> {
+    fn new(folder: &Path, processors: Processors) -> Result<Self> {
         let authority = Authority::new(folder)?;
         let provider = Arc::new(aws_lc_rs::default_provider());
         let mut roots = RootCertStore::empty();
@@ -219,6 +222,7 @@ impl Bench {
             .with_no_client_auth()
             .with_single_cert(chain, key)?;
         Ok(Self {
+            processors,
             authority,
             client: Arc::new(client),
             server: Arc::new(server),
@@ -234,7 +238,7 @@ impl Bench {
             .collect();
         let sinks = Arc::new(Sinks::default());
         let (port, sinks_end) = self.serve(case, &sent, &sinks)?;
-        let started = relay.start(case, port, &self.authority)?;
+        let started = relay.start(case, port, &self.authority, self.processors)?;
         let stop = CancellationToken::new();
         let gather = match relay {
             Relay::Floor(gather) => Duration::from_millis(gather),
@@ -293,8 +297,10 @@ impl Bench {
         let (sent, stop) = (sent.to_vec(), stop.clone());
         let targets = started.targets.clone();
         let tls = Arc::clone(&self.client);
+        let processors = self.processors;
         let thread = thread::spawn(move || {
             if targets.is_empty() {
+                processors.be_measured()?;
                 return floor::run((case, gather), port, &tls, &sent, &stop, &begun);
             }
             let runtime = tokio::runtime::Builder::new_current_thread()

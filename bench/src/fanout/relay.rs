@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -11,6 +10,7 @@ use system_tests::authority::Authority;
 use system_tests::ports;
 use system_tests::process::Running;
 
+use super::processors::Processors;
 use super::sink::key;
 use super::source::Target;
 use super::{Case, USAGE};
@@ -82,9 +82,16 @@ impl Relay {
     }
 
     /// Starts it so that the stream of each target goes to `sink` under its outputs' keys.
-    pub(super) fn start(self, case: Case, sink: u16, authority: &Authority) -> Result<Started> {
+    pub(super) fn start(
+        self,
+        case: Case,
+        sink: u16,
+        authority: &Authority,
+        processors: Processors,
+    ) -> Result<Started> {
         let folder = tempfile::tempdir()?;
         let mut started = Started {
+            processors,
             processes: Vec::new(),
             targets: Vec::new(),
             _folder: folder,
@@ -102,6 +109,7 @@ impl Relay {
 
 /// A relay that runs.
 pub(super) struct Started {
+    processors: Processors,
     // First, so that they end before their folder goes.
     processes: Vec<Running>,
     /// Where its publishers go.
@@ -157,7 +165,9 @@ fn ours(
     fs::write(&file, inputs)?;
     // It lies beside this program.
     let program = std::env::current_exe()?.with_file_name("relay-node");
-    let mut command = Command::new(program);
+    let mut command = started
+        .processors
+        .measured(program.to_str().context("a path")?);
     command
         .arg("--static")
         .arg(&file)
@@ -213,7 +223,7 @@ rtmp {{ access_log off; server {{ listen 127.0.0.1:{port}; {applications} }} }}
     );
     let file = folder.join("nginx.conf");
     fs::write(&file, configuration)?;
-    let mut command = Command::new("/usr/sbin/nginx");
+    let mut command = started.processors.measured("/usr/sbin/nginx");
     command
         .args(["-e", "stderr", "-p"])
         .arg(folder)
@@ -236,7 +246,7 @@ fn tee(started: &mut Started, folder: &Path, case: Case, sink: u16) -> Result<()
                 format!("[f=flv:onfail=ignore]{scheme}://localhost:{sink}/live/{key}")
             })
             .collect();
-        let mut command = Command::new("/usr/bin/ffmpeg");
+        let mut command = started.processors.measured("/usr/bin/ffmpeg");
         command
             .args(["-nostdin", "-v", "fatal", "-listen", "1", "-i"])
             .arg(format!("rtmp://127.0.0.1:{port}/live/stream"))
