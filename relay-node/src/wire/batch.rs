@@ -30,8 +30,25 @@ pub struct Batches(Mutex<Option<Last>>);
 struct Last {
     framing: Framing,
     items: Vec<SendItem>,
-    /// Made when it is asked for again: many outputs are in step with nobody.
+    /// Made when it is asked for again, or at once where the one before it was: many outputs are in
+    /// step with nobody, and who was will be.
     batch: Option<Arc<Batch>>,
+    is_shared: bool,
+}
+
+impl Last {
+    /// Makes it, if all of it can be written: what cannot is for each output to tell.
+    fn make(&mut self, client: &PublishClient) -> Option<Arc<Batch>> {
+        if self.batch.is_none() {
+            let messages: Result<Vec<_>, _> = self
+                .items
+                .iter()
+                .map(|item| client.message(item.kind, item.timestamp, item.payload.clone()))
+                .collect();
+            self.batch = Some(Arc::new(Batch::of(&messages.ok()?)));
+        }
+        self.batch.clone()
+    }
 }
 
 impl Batch {
@@ -73,23 +90,18 @@ impl Batches {
         let framing = client.framing();
         match &mut *last {
             Some(last) if last.framing == framing && are_same(&last.items, items) => {
-                if last.batch.is_none() {
-                    let messages: Result<Vec<_>, _> = items
-                        .iter()
-                        .map(|item| client.message(item.kind, item.timestamp, item.payload.clone()))
-                        .collect();
-                    // What cannot be written is for each output to tell.
-                    last.batch = Some(Arc::new(Batch::of(&messages.ok()?)));
-                }
-                last.batch.clone()
+                last.is_shared = true;
+                last.make(client)
             }
-            _ => {
-                *last = Some(Last {
+            before => {
+                let was_shared = before.as_ref().is_some_and(|before| before.is_shared);
+                let new = before.insert(Last {
                     framing,
                     items: items.to_vec(),
                     batch: None,
+                    is_shared: false,
                 });
-                None
+                was_shared.then(|| new.make(client)).flatten()
             }
         }
     }
@@ -157,6 +169,15 @@ mod tests {
         }
     }
 
+    /// As a client writes them by itself.
+    fn written(client: &PublishClient, items: &[SendItem]) -> Vec<u8> {
+        let messages = items.iter().map(|item| {
+            let message = client.message(item.kind, item.timestamp, item.payload.clone());
+            message.unwrap().to_bytes()
+        });
+        messages.flatten().collect()
+    }
+
     #[test]
     fn what_outputs_in_step_write_is_made_once_and_for_them_alone() {
         let batches = Batches::default();
@@ -165,12 +186,7 @@ mod tests {
         let items = [item(40, &payload), item(80, &payload)];
         assert!(batches.ask(&first, &items).is_none(), "nobody else may");
         let batch = batches.ask(&second, &items).unwrap();
-        let mut expected = Vec::new();
-        for item in items.clone() {
-            let message = first.message(item.kind, item.timestamp, item.payload);
-            expected.extend_from_slice(&message.unwrap().to_bytes());
-        }
-        assert_eq!(batch.bytes(), expected);
+        assert_eq!(batch.bytes(), written(&first, &items));
         let again = batches.ask(&first, &items).unwrap();
         assert!(Arc::ptr_eq(&again, &batch));
 
@@ -188,12 +204,30 @@ mod tests {
             vec![item(40, &payload)],
         ] {
             batches.ask(&first, &items);
-            assert!(batches.ask(&first, &items).is_some());
-            assert!(batches.ask(&first, &others).is_none(), "{others:?}");
+            batches.ask(&first, &items);
+            let batch = batches.ask(&first, &others).unwrap();
+            assert_eq!(batch.bytes(), written(&first, &others), "{others:?}");
         }
         // Its destination has not been told of our chunk size.
+        let new = client();
         batches.ask(&first, &items);
-        assert!(batches.ask(&client(), &items).is_none());
+        batches.ask(&first, &items);
+        let batch = batches.ask(&new, &items).unwrap();
+        assert_eq!(batch.bytes(), written(&new, &items));
+    }
+
+    #[test]
+    fn it_is_made_at_once_while_others_ask_for_it_too() {
+        let batches = Batches::default();
+        let client = live();
+        let payload = Bytes::from_static(b"one");
+        let asks = |timestamp| {
+            let batch = batches.ask(&client, &[item(timestamp, &payload)]);
+            batch.is_some()
+        };
+        assert_eq!([asks(0), asks(40), asks(80)], [false; 3], "nobody shares");
+        assert_eq!([asks(80), asks(120), asks(120)], [true; 3]);
+        assert_eq!([asks(160), asks(200), asks(240)], [true, false, false]);
     }
 
     #[test]
