@@ -17,7 +17,7 @@ use tracing::Instrument;
 use super::session::{self, End};
 use super::{Destination, Dialler};
 use crate::clock;
-use crate::feed::Feed;
+use crate::feed::{Bookmark, Feed};
 
 /// How long an output may take to send the rest of a broadcast that has ended.
 const FINISH_MAX: Duration = Duration::from_secs(1);
@@ -163,6 +163,8 @@ struct Inner {
     skipped: Skipped,
     warnings: Vec<OutputWarning>,
     observer: Option<Observer>,
+    /// Keeps what it begins with until a destination takes the stream.
+    waiting: Option<Bookmark>,
 }
 
 impl Inner {
@@ -205,7 +207,14 @@ impl Shared {
             skipped: Skipped::default(),
             warnings: Vec::new(),
             observer: Some(observer),
+            waiting: None,
         }))
+    }
+
+    /// Keeps what a stream begins with until the destination has taken it.
+    pub(super) fn keep_beginning(&self, feed: &Arc<Feed>) {
+        let beginning = feed.bookmark(StartPolicy::FirstKeyframe);
+        self.lock().waiting = Some(beginning);
     }
 
     pub(super) fn event(&self, event: Event) -> Option<Action> {
@@ -258,6 +267,8 @@ impl Shared {
         if !matches!(inner.machine.status().state, State::Live | State::Stalled) {
             // Of the next connection nothing is known.
             inner.warnings.clear();
+        } else if matches!(before, State::Connecting) {
+            inner.waiting = None;
         }
         let status = inner.machine.status();
         if status.state != before {
@@ -310,6 +321,9 @@ impl Worker {
         let shared = &self.attempt.shared;
         let mut running = None;
         let mut action = shared.event(Event::Start);
+        if shared.start_policy() == StartPolicy::FirstKeyframe {
+            shared.keep_beginning(&self.attempt.feed);
+        }
         loop {
             match action {
                 Some(Action::Connect) => running = Some(Running::start(&self.attempt)),

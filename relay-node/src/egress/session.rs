@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
 use broadcast::{
-    Action, Backlog, Cursor, Event, OutputWarning, Read, Reason, Room, SendItem, Skipped, Step,
+    Action, Backlog, Event, OutputWarning, Read, Reason, Room, SendItem, Skipped, Step,
 };
 use rtmp::client::{
     ClientError, ClientEvent, Credentials, Demand, Login, LoginError, PublishClient, PublishTarget,
@@ -28,7 +28,7 @@ use super::fault;
 use super::output::{Ask, Attempt};
 use super::{Connection, DialError};
 use crate::clock;
-use crate::feed::Reader;
+use crate::feed::{Bookmark, Reader};
 use crate::wire::{Exchanged, Outbox, exchange, poll_send};
 
 /// How long a clean stop may take: the message begun, the farewell, TLS and TCP. A destination
@@ -128,7 +128,7 @@ async fn publish(
         connection,
         client,
         outbox: Outbox::default(),
-        cursor: Cursor::new(shared.start_policy()),
+        bookmark: attempt.feed.bookmark(shared.start_policy()),
         skipped: None,
         items: Vec::new(),
         live: false,
@@ -227,7 +227,7 @@ struct Session {
     connection: Connection,
     client: PublishClient,
     outbox: Outbox,
-    cursor: Cursor,
+    bookmark: Bookmark,
     /// What was told of what it has skipped.
     skipped: Option<Skipped>,
     /// What was read last; kept for its memory.
@@ -335,7 +335,7 @@ impl Session {
             read = self.read_after(now, Connection::traffic)?;
         }
         self.unread = read == Read::Full;
-        let skipped = self.cursor.skipped();
+        let skipped = self.bookmark.skipped();
         if self.skipped.replace(skipped) != Some(skipped) {
             self.attempt.shared.skipped(skipped);
         }
@@ -345,6 +345,7 @@ impl Session {
             Read::FormatChanged => {
                 self.finishing = true;
                 self.renewing = true;
+                self.attempt.shared.keep_beginning(&self.attempt.feed);
             }
             Read::CaughtUp | Read::Full | Read::Unsure => {}
         }
@@ -424,8 +425,8 @@ impl Session {
             unacknowledged: traffic.outstanding,
             may_be_less: traffic.is_recalled,
         };
-        let (feed, room) = (&self.attempt.feed, Room::default());
-        Ok(feed.read(&mut self.cursor, now, backlog, room, &mut self.items))
+        let room = Room::default();
+        Ok(self.bookmark.read(now, backlog, room, &mut self.items))
     }
 
     /// Ends the stream as an encoder does, so that the destination knows that it was meant.

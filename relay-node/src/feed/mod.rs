@@ -1,18 +1,19 @@
 //! A broadcast's log, shared by the one that writes it and those that read it.
 
+mod bookmark;
 mod readers;
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use broadcast::{
-    Backlog, Budget, Cursor, Ingest, IngestFacts, Log, Onsets, Read, Room, SendItem, Warning,
-};
+use broadcast::{Budget, Ingest, IngestFacts, Log, Onsets, StartPolicy, Warning};
 use rtmp::flv::{self, Codec, TagClass};
 use rtmp::{Capabilities, Message};
 use shared::link::Protocol;
 
+pub use bookmark::Bookmark;
+use bookmark::Needs;
 pub use readers::{Enrolment, Reader};
 use readers::{Gatherer, Readers};
 
@@ -47,6 +48,7 @@ pub struct Encoder {
 #[derive(Debug)]
 struct State {
     log: Log,
+    needs: Needs,
     /// The publisher's session; what comes from another is by somebody who was replaced.
     session: u64,
     encoder: Encoder,
@@ -82,6 +84,7 @@ impl Feed {
         Self {
             state: Mutex::new(State {
                 log: Log::under(budget),
+                needs: Needs::default(),
                 session,
                 encoder,
                 heard: None,
@@ -124,6 +127,8 @@ impl Feed {
                 let newest = state.log.entry(state.log.end() - 1);
                 keyframe |= newest.is_some_and(|entry| entry.class == TagClass::VideoKeyframe);
             }
+            let (needed, waits) = state.needs.all();
+            state.log.forget(now, needed, waits);
             state.heard = Some(now);
         }
         // A keyframe fills a write by itself, and outputs wait for it to begin.
@@ -140,16 +145,9 @@ impl Feed {
         self.lock().heard
     }
 
-    /// Reads at `cursor`; see [`Cursor::read`].
-    pub fn read(
-        &self,
-        cursor: &mut Cursor,
-        now: Instant,
-        backlog: Backlog,
-        room: Room,
-        items: &mut Vec<SendItem>,
-    ) -> Read {
-        cursor.read(&self.lock().log, now, backlog, room, items)
+    /// The place of an output that is to begin as `policy` says.
+    pub fn bookmark(self: &Arc<Self>, policy: StartPolicy) -> Bookmark {
+        Bookmark::new(Arc::clone(self), policy)
     }
 
     /// What its readers write in common.
