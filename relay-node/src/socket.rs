@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use nix::sys::socket::getsockopt;
+use nix::sys::socket::{getsockopt, setsockopt};
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::TcpStream;
 
@@ -58,6 +58,24 @@ pub fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     socket.set_nonblocking(true)?;
     Ok(socket.into())
 }
+
+/// Tells a receiving socket to wake its reader from so many bytes on, at an end, or where the kernel
+/// has room for no more.
+pub fn wake_from(stream: &TcpStream, bytes: u32) -> io::Result<()> {
+    let bytes = i32::try_from(bytes).unwrap_or(i32::MAX);
+    Ok(setsockopt(stream, ReceiveLowWater, &bytes)?)
+}
+
+#[derive(Clone, Copy)]
+struct ReceiveLowWater;
+
+nix::setsockopt_impl!(
+    ReceiveLowWater,
+    libc::SOL_SOCKET,
+    libc::SO_RCVLOWAT,
+    i32,
+    nix::sys::socket::sockopt::SetStruct<i32>
+);
 
 /// How many bytes the peer's kernel has acknowledged since the connection was made (its opening
 /// counts as one).

@@ -118,6 +118,7 @@ async fn a_panic_in_one_output_ends_its_connection_and_nothing_else() {
             tokio::task::yield_now().await;
         }
         feed.append(1, clock::now(), [keyframe(0)]);
+        feed.tell();
         for told in [&mut broken_told, &mut steady_told] {
             assert_eq!(next(told).await, Some(keyframe(0).payload));
         }
@@ -125,6 +126,7 @@ async fn a_panic_in_one_output_ends_its_connection_and_nothing_else() {
         inject(&broken_server, place);
         for number in 1..10 {
             feed.append(1, clock::now(), [keyframe(number)]);
+            feed.tell();
             assert_eq!(next(&mut steady_told).await, Some(keyframe(number).payload));
         }
         // Its connection has ended, and it is connected again.
@@ -133,6 +135,7 @@ async fn a_panic_in_one_output_ends_its_connection_and_nothing_else() {
         let failure = figures.last_failure.expect("a failure");
         assert_eq!(failure.reason, Reason::Internal, "{place:?}");
         feed.append(1, clock::now(), [keyframe(10)]);
+        feed.tell();
         assert_eq!(next(&mut steady_told).await, Some(keyframe(10).payload));
         assert!(next(&mut broken_told).await.is_some());
         assert_eq!(

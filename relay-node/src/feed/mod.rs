@@ -15,7 +15,7 @@ use shared::link::Protocol;
 pub use bookmark::Bookmark;
 use bookmark::Needs;
 pub use readers::{Enrolment, Reader};
-use readers::{Gatherer, Readers};
+use readers::{Pass, Readers};
 
 use crate::clock;
 use crate::shards::Shard;
@@ -27,7 +27,8 @@ use crate::wire::Batches;
 pub struct Feed {
     state: Mutex<State>,
     readers: Arc<Readers>,
-    gatherer: Gatherer,
+    pass: Pass,
+    gather: Duration,
     batches: Batches,
     shard: Shard,
 }
@@ -71,8 +72,8 @@ impl Encoder {
 }
 
 impl Feed {
-    /// A feed without a message, for its first publisher. What comes waits for `gather` before the
-    /// readers, which are to be on `shard`, are told of it.
+    /// A feed without a message, for its first publisher, of which what comes may wait for `gather`
+    /// before the readers, which are to be on `shard`, are told of it.
     pub fn new(
         session: u64,
         encoder: Encoder,
@@ -91,7 +92,8 @@ impl Feed {
                 ingest: Ingest::new(clock::now()),
                 onsets: Onsets::default(),
             }),
-            gatherer: Gatherer::new(gather, Arc::clone(&readers), &shard),
+            pass: Pass::new(Arc::clone(&readers), &shard),
+            gather,
             readers,
             batches: Batches::default(),
             shard,
@@ -111,28 +113,40 @@ impl Feed {
         self.lock().log.let_format_change(may_change);
     }
 
-    /// Puts messages of that session at the end, and wakes the readers once: now, or when
-    /// enough has been gathered.
-    pub fn append(&self, session: u64, now: Instant, messages: impl IntoIterator<Item = Message>) {
-        let mut keyframe = false;
-        {
-            let mut state = self.lock();
-            if state.session != session {
-                return;
-            }
-            for message in messages {
-                let tag = flv::inspect(message.kind, &message.payload);
-                state.ingest.observe(now, tag, &message);
-                state.log.append_inspected(now, tag, message);
-                let newest = state.log.entry(state.log.end() - 1);
-                keyframe |= newest.is_some_and(|entry| entry.class == TagClass::VideoKeyframe);
-            }
-            let (needed, waits) = state.needs.all();
-            state.log.forget(now, needed, waits);
-            state.heard = Some(now);
+    /// Puts messages of that session at the end; the readers are not told. Returns whether there is a
+    /// keyframe among them, which outputs may be waiting for to begin.
+    pub fn append(
+        &self,
+        session: u64,
+        now: Instant,
+        messages: impl IntoIterator<Item = Message>,
+    ) -> bool {
+        let mut state = self.lock();
+        if state.session != session {
+            return false;
         }
-        // A keyframe fills a write by itself, and outputs wait for it to begin.
-        self.gatherer.begin(keyframe);
+        let mut keyframe = false;
+        for message in messages {
+            let tag = flv::inspect(message.kind, &message.payload);
+            state.ingest.observe(now, tag, &message);
+            state.log.append_inspected(now, tag, message);
+            let newest = state.log.entry(state.log.end() - 1);
+            keyframe |= newest.is_some_and(|entry| entry.class == TagClass::VideoKeyframe);
+        }
+        let (needed, waits) = state.needs.all();
+        state.log.forget(now, needed, waits);
+        state.heard = Some(now);
+        keyframe
+    }
+
+    /// Has the readers told, once and on their thread, that the log has grown.
+    pub fn tell(&self) {
+        self.pass.begin();
+    }
+
+    /// How long what was appended may wait before they are told.
+    pub fn gather(&self) -> Duration {
+        self.gather
     }
 
     /// Where its readers are to be.

@@ -3,9 +3,11 @@
 mod admission;
 mod bounds;
 mod door;
+mod gathering;
 mod keys;
 mod refusals;
 mod session;
+mod socket;
 pub mod tls;
 
 use std::io;
@@ -25,7 +27,8 @@ use tracing::Instrument;
 
 use crate::feed::Encoder;
 use crate::registry::Registry;
-use crate::socket;
+use crate::socket as sockets;
+use socket::EncoderSocket;
 use tls::Certificate;
 
 pub use admission::Places;
@@ -115,14 +118,15 @@ impl Ingest {
     async fn serve(self, stream: TcpStream, tls: Option<TlsAcceptor>, place: Place) {
         // The time to a finished publish begins here.
         let since = Instant::now();
-        if let Err(error) = socket::prepare(&stream) {
+        if let Err(error) = sockets::prepare(&stream) {
             tracing::debug!(%error, "connection lost at once");
             return;
         }
         let address = stream.peer_addr().ok().map(|peer| peer.ip().to_canonical());
+        let stream = EncoderSocket::new(stream);
         let Some(tls) = tls else {
             let encoder = Encoder::new(Protocol::Rtmp, address);
-            let carry = async |stream: TcpStream| TcpStream::from_std(stream.into_std()?);
+            let carry = async |stream: EncoderSocket| stream.carried();
             let (registry, stop) = (self.registry, self.stop);
             return session::serve(stream, carry, encoder, registry, place, since, stop).await;
         };
@@ -136,9 +140,9 @@ impl Ingest {
             Ok(Ok(stream)) => {
                 place.speaks();
                 let encoder = Encoder::new(Protocol::Rtmps, address);
-                let carry = async move |stream: TlsStream<TcpStream>| {
+                let carry = async move |stream: TlsStream<EncoderSocket>| {
                     let (stream, session) = stream.into_inner();
-                    let stream = TcpStream::from_std(stream.into_std()?)?;
+                    let stream = stream.carried()?;
                     // The handshake is behind it: what was agreed takes the place of what would be
                     // agreed anew.
                     tls.accept_with(stream, |fresh| *fresh = session).await

@@ -1,8 +1,10 @@
 //! One encoder's connection.
 
+use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use rtmp::Message;
@@ -11,11 +13,14 @@ use shared::link::Departure;
 use shared::secret::Secret;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::io::poll_read_buf;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument as _;
 
 use super::door::Place;
+use super::gathering::Gathering;
+use super::socket::{Holds, Reading};
 use crate::clock;
 use crate::feed::Encoder;
 use crate::registry::{self, Publisher, Registry};
@@ -23,6 +28,10 @@ use crate::wire::{Exchanged, Outbox, exchange};
 
 /// How long the last words may take to reach the encoder.
 const FAREWELL_MAX: Duration = Duration::from_secs(1);
+
+/// How much is read at the end of a window, in bytes, before others have their turn: much more than
+/// a window holds, unless the encoder sends faster than it can be read.
+const DRAINED_MAX: usize = 1 << 20;
 
 /// Serves an encoder that was accepted at `since`, from its first byte to its last. Once it is on air, `carry` takes its
 /// connection to the thread of the broadcast: what it sends is then a wake-up for that thread alone.
@@ -35,7 +44,7 @@ pub(super) async fn serve<S, C>(
     since: Instant,
     stop: CancellationToken,
 ) where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + Holds + Unpin + Send + 'static,
     C: Future<Output = io::Result<S>> + Send + 'static,
 {
     let rtmp = ServerConfig {
@@ -52,6 +61,8 @@ pub(super) async fn serve<S, C>(
         publisher: None,
         place: Arc::new(place),
         media: Vec::new(),
+        gathering: Gathering::new(Duration::ZERO),
+        is_ending_window: false,
         asked_to_move: false,
     };
     match session.drive(&stop, Until::OnAir).await {
@@ -114,6 +125,10 @@ struct Session<S> {
     place: Arc<Place>,
     /// What was received and is not on the log yet; kept for its memory.
     media: Vec<Message>,
+    /// When the outputs are told of what is on the log.
+    gathering: Gathering,
+    /// While what was held is read, after which they are told in any case.
+    is_ending_window: bool,
     /// Whether it was told that another process has taken over.
     asked_to_move: bool,
 }
@@ -126,7 +141,7 @@ enum Happening {
     TimedOut,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
+impl<S: AsyncRead + AsyncWrite + Holds + Unpin> Session<S> {
     /// The same, with its connection on the thread that this is called on.
     async fn carried<C>(self, carry: impl FnOnce(S) -> C) -> io::Result<Self>
     where
@@ -171,7 +186,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             if self.rtmp.is_closed() {
                 return Ok(Over::Closed);
             }
-            if let Some(deadline) = self.rtmp.poll_timeout() {
+            let deadlines = [self.gathering.until(), self.rtmp.poll_timeout()];
+            if let Some(deadline) = deadlines.into_iter().flatten().min() {
                 let deadline = deadline.into();
                 if timer.deadline() != deadline {
                     timer.as_mut().reset(deadline);
@@ -220,9 +236,59 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                     Exchanged::Read(_) => self.rtmp.process(clock::now())?,
                     Exchanged::Flushed | Exchanged::Wrote(_) => {}
                 },
-                Happening::TimedOut => self.rtmp.handle_timeout(clock::now())?,
+                Happening::TimedOut => {
+                    let now = clock::now();
+                    if self.gathering.until().is_some_and(|until| until <= now)
+                        && let Some(over) = self.end_window().await?
+                    {
+                        return Ok(over);
+                    }
+                    self.rtmp.handle_timeout(now)?;
+                }
             }
         }
+    }
+
+    /// Reads what has come since the window began, and tells the outputs of all of it.
+    async fn end_window(&mut self) -> Result<Option<Over>, Failure> {
+        self.stream.set_reading(Reading::AllThereIs);
+        self.is_ending_window = true;
+        let read = self.read_rest().await;
+        self.is_ending_window = false;
+        self.stream.set_reading(Reading::AsItComes);
+        self.gathering.end();
+        if let Some(publisher) = &self.publisher {
+            publisher.tell();
+        }
+        read
+    }
+
+    async fn read_rest(&mut self) -> Result<Option<Over>, Failure> {
+        let mut room = DRAINED_MAX;
+        while room > 0 && self.rtmp.wants_input() && !self.rtmp.is_closed() {
+            let (stream, inbox) = (&mut self.stream, self.rtmp.read_buf());
+            let read = poll_fn(|cx| {
+                // What has not come by now is not waited for.
+                Poll::Ready(match poll_read_buf(Pin::new(&mut *stream), cx, inbox) {
+                    Poll::Ready(read) => Some(read),
+                    Poll::Pending => None,
+                })
+            });
+            match read.await {
+                None => break,
+                Some(bytes) => {
+                    let bytes = bytes?;
+                    if bytes == 0 {
+                        tracing::debug!("encoder disconnected");
+                        return Ok(Some(Over::Closed));
+                    }
+                    room = room.saturating_sub(bytes);
+                    self.rtmp.process(clock::now())?;
+                    self.take_events();
+                }
+            }
+        }
+        Ok(None)
     }
 
     fn take_events(&mut self) {
@@ -259,17 +325,35 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         }
     }
 
-    /// Puts what was received on the log: one lock and one wake-up for all of it.
+    /// Puts what was received on the log: one lock and one wake-up for all of it, at once or when
+    /// enough has been gathered.
     fn append_media(&mut self) {
-        match &self.publisher {
-            Some(publisher) if !self.media.is_empty() => publisher.append(self.media.drain(..)),
-            _ => self.media.clear(),
+        let publisher = match &self.publisher {
+            Some(publisher) if !self.media.is_empty() => publisher,
+            _ => return self.media.clear(),
+        };
+        let bytes = self.media.iter().map(|message| message.payload.len()).sum();
+        let keyframe = publisher.append(self.media.drain(..));
+        if self.is_ending_window {
+            return;
+        }
+        let is_open = self.gathering.until().is_some();
+        match self.gathering.takes(clock::now(), bytes, keyframe) {
+            true => {
+                publisher.tell();
+                if is_open {
+                    self.stream.set_reading(Reading::AsItComes);
+                }
+            }
+            false if is_open => {}
+            false => self.stream.set_reading(Reading::Held),
         }
     }
 
     fn take_answer(&mut self, answer: Result<Publisher, Refusal>) -> Result<(), ServerError> {
         match answer {
             Ok(publisher) => {
+                self.gathering = Gathering::new(publisher.gather());
                 self.publisher = Some(publisher);
                 self.rtmp.accept(clock::now())?;
             }
@@ -361,12 +445,16 @@ async fn answer(request: &mut Option<Request>) -> Result<Publisher, Refusal> {
 mod tests {
     use std::future::ready;
 
+    use rtmp::client::{ClientEvent, Login, PublishClient, PublishTarget};
+    use rtmp::{Capabilities, MessageType, StreamName};
     use shared::link::Protocol;
-    use tokio::io::duplex;
+    use tokio::io::{AsyncReadExt as _, DuplexStream, duplex};
+    use tokio::sync::watch;
 
     use super::super::{Bounds, Door};
     use super::*;
-    use crate::registry::tests::registry;
+    use crate::feed::Reader;
+    use crate::registry::tests::{self as registries, KEY, registry};
 
     #[tokio::test(start_paused = true)]
     async fn an_encoder_that_takes_no_farewell_is_left_in_time() {
@@ -394,5 +482,90 @@ mod tests {
         serve(stream, stay, encoder(), registry(), place(), began, stop).await;
         assert_eq!(began.elapsed(), FAREWELL_MAX);
         assert_eq!(door.figures().pending, 0);
+    }
+
+    /// Publishes.
+    async fn publish(stream: &mut DuplexStream) -> PublishClient {
+        let target = PublishTarget {
+            app: "live".to_owned(),
+            tc_url: "rtmp://a.example/live".to_owned(),
+            stream_name: StreamName::new(KEY),
+            capabilities: Capabilities::default(),
+            credentials: None,
+            login: Login::default(),
+        };
+        let mut client = PublishClient::new(target, clock::now()).unwrap();
+        loop {
+            while let Some(bytes) = client.poll_output() {
+                stream.write_all(&bytes).await.unwrap();
+            }
+            if let Some(ClientEvent::Publishing { .. }) = client.poll_event() {
+                return client;
+            }
+            stream.read_buf(client.read_buf()).await.unwrap();
+            client.process(clock::now()).unwrap();
+        }
+    }
+
+    /// Tells when it is told.
+    struct Told(watch::Sender<()>);
+
+    impl Reader for Told {
+        fn grown(&self) {
+            self.0.send_replace(());
+        }
+
+        fn broken(&self) {}
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn outputs_are_told_when_a_window_ends_and_of_a_keyframe_at_once() {
+        const KEYFRAME: &[u8] = &[0x17, 1, 0, 0, 0];
+        const INTERFRAME: &[u8] = &[0x27, 1, 0, 0, 0];
+        let gather = Duration::from_millis(100);
+        let registry = registries::registry_that_gathers(gather);
+        let (mut stream, far) = duplex(1 << 16);
+        let door = Door::new(Bounds::default(), [0; 32]);
+        let (encoder, place) = (Encoder::new(Protocol::Rtmp, None), door.arrive(None));
+        let stay = |stream| ready(Ok(stream));
+        let (on_air, stop) = (Arc::clone(&registry), CancellationToken::new());
+        tokio::spawn(serve(
+            far,
+            stay,
+            encoder,
+            on_air,
+            place,
+            Instant::now(),
+            stop,
+        ));
+        let client = publish(&mut stream).await;
+        let told = Arc::new(Told(watch::Sender::default()));
+        let mut growth = told.0.subscribe();
+        let _enrolment = registries::feed(&registry).enrol(told);
+
+        for (payloads, after) in [
+            (&[KEYFRAME][..], Duration::ZERO),
+            (&[INTERFRAME, INTERFRAME], gather),
+            (&[INTERFRAME, KEYFRAME], Duration::ZERO),
+            (&[INTERFRAME], gather),
+        ] {
+            let began = Instant::now();
+            for payload in payloads {
+                let payload = bytes::Bytes::from_static(payload);
+                let message = client.message(MessageType::VIDEO, 0, payload).unwrap();
+                stream.write_all(&message.to_bytes()).await.unwrap();
+            }
+            growth.changed().await.unwrap();
+            let late = began.elapsed() - after;
+            assert!(late < Duration::from_millis(4), "{late:?} after {after:?}");
+        }
+        // Whoever goes says so at once, and what waited is told first.
+        let message = client.message(MessageType::VIDEO, 0, INTERFRAME.into());
+        let bytes = message.unwrap().to_bytes();
+        stream.write_all(&bytes).await.unwrap();
+        let began = Instant::now();
+        drop(stream);
+        growth.changed().await.unwrap();
+        assert_eq!(began.elapsed(), Duration::ZERO);
     }
 }

@@ -1,6 +1,7 @@
 //! An encoder on air, as ingest holds it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rtmp::Message;
 use rtmp::server::Refusal;
@@ -36,9 +37,19 @@ impl Publisher {
         }
     }
 
-    /// Feeds the broadcast.
-    pub fn append(&self, messages: impl IntoIterator<Item = Message>) {
-        self.feed.append(self.session, clock::now(), messages);
+    /// Feeds the broadcast; see [`Feed::append`].
+    pub fn append(&self, messages: impl IntoIterator<Item = Message>) -> bool {
+        self.feed.append(self.session, clock::now(), messages)
+    }
+
+    /// Tells the outputs of what was appended.
+    pub fn tell(&self) {
+        self.feed.tell();
+    }
+
+    /// How long what was appended may wait before they are told.
+    pub fn gather(&self) -> Duration {
+        self.feed.gather()
     }
 
     /// The thread of the broadcast.
@@ -48,7 +59,13 @@ impl Publisher {
 
     /// Says that the encoder is gone, and why.
     pub fn leave(mut self, why: Departure) {
+        self.depart(why);
+    }
+
+    fn depart(&mut self, why: Departure) {
         if let Some(leave) = self.leave.take() {
+            // What was gathered waits for nothing more.
+            self.tell();
             leave(why);
         }
     }
@@ -62,9 +79,7 @@ impl Publisher {
 
 impl Drop for Publisher {
     fn drop(&mut self) {
-        if let Some(leave) = self.leave.take() {
-            leave(Departure::Lost);
-        }
+        self.depart(Departure::Lost);
     }
 }
 

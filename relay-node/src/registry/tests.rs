@@ -9,11 +9,11 @@ use shared::secret::Secret;
 use super::publishing::KeyClaim;
 use super::*;
 use crate::egress::tls;
-use crate::feed::Encoder;
+use crate::feed::{Encoder, Feed};
 use crate::shards::Shards;
 use crate::static_control;
 
-const KEY: &str = "hunter2";
+pub(crate) const KEY: &str = "hunter2";
 
 /// A registry with one input and no broadcast.
 pub(crate) fn registry() -> Arc<Registry> {
@@ -21,11 +21,23 @@ pub(crate) fn registry() -> Arc<Registry> {
 }
 
 fn registry_with(settings: &str) -> Arc<Registry> {
-    registry_within(None, settings)
+    registry_within(None, Duration::ZERO, settings)
+}
+
+/// One whose outputs wait so long for more to write.
+pub(crate) fn registry_that_gathers(gather: Duration) -> Arc<Registry> {
+    registry_within(None, gather, "")
+}
+
+/// What the one encoder on air feeds.
+pub(crate) fn feed(registry: &Registry) -> Arc<Feed> {
+    let broadcasts = registry.lock();
+    let on_air = broadcasts.on_air.values().next().unwrap();
+    Arc::clone(&on_air.feed)
 }
 
 /// One that takes no encoder that sends more bits a second.
-fn registry_within(max_bitrate: Option<u64>, settings: &str) -> Arc<Registry> {
+fn registry_within(max_bitrate: Option<u64>, gather: Duration, settings: &str) -> Arc<Registry> {
     let inputs = format!(
         "[[input]]
 stream_key = \"{KEY}\"
@@ -41,7 +53,7 @@ stream_key = \"{KEY}\"
         Dialler::new(AddressPolicy::default(), tls),
         MediaRules {
             max_bitrate,
-            gather: Duration::ZERO,
+            gather,
             budget: Budget::default(),
             shards: Shards::here(),
             quota: Quota {
@@ -202,7 +214,7 @@ async fn who_sends_more_than_the_bound_is_cut() {
         (Some(900_000), true),
         (Some(1_100_000), false),
     ] {
-        let registry = registry_within(bound, "");
+        let registry = registry_within(bound, Duration::ZERO, "");
         let mut publisher = publish(&registry).await.unwrap();
         send(&publisher, &registry, 1_000_000).await;
         assert_eq!(registry.status().is_empty(), is_cut, "{bound:?}");
