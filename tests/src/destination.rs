@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use tempfile::TempDir;
@@ -108,6 +109,14 @@ impl Destination {
     /// What the `nth` recording of `key` holds.
     pub fn recorded(&self, key: &str, nth: usize) -> Result<Packets> {
         Packets::read(&self.recording(key, nth)?)
+    }
+
+    /// Waits until a recording that begins has another name than those that have begun: nginx names
+    /// them by the second, and a second one of a key in the same second would take the first one's file.
+    pub fn next_recording(&self) -> Result<()> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
+        thread::sleep(Duration::from_secs(1) - Duration::from_nanos(now.subsec_nanos().into()));
+        Ok(())
     }
 
     /// Waits until so many bytes more have come for `key`.

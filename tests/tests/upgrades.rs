@@ -109,6 +109,7 @@ fn two_processes_never_send_to_one_output() -> Result<()> {
     let mut former = source.publish(&url, &input.key, authority)?;
     destination.published(key(input), 1, Instant::now() + ON_AIR_WITHIN)?;
     destination.receives(key(input), 10_000, ON_AIR_WITHIN)?;
+    destination.next_recording()?;
     node.upgrade()?;
 
     // It comes to the new process, which takes the broadcast from the old one.
@@ -193,6 +194,7 @@ fn two_processes_under_the_control_plane_never_send_to_one_output() -> Result<()
         Ok(dev.relay_log()?.contains(left).then_some(()))
     })?;
 
+    destination.next_recording()?;
     let mut again = short.publish(&input.url, &input.key, authority)?;
     let status = again.wait(ON_AIR_WITHIN)?;
     ensure!(status.success(), "FFmpeg: {status}: {}", again.printed()?);
