@@ -61,7 +61,7 @@ Thread(target=receiver.serve_forever, daemon=True).start()
 DESTINATION = {"name": "one", "url": f"http://127.0.0.1:{receiver.server_port}/"}
 OUTPUT = {"url": "rtmp://a.example.com/live2", "streamKey": "uzya-f19y-g2g9-a2ee-51j2"}
 
-RTMP_URL = r"rtmps?://[a-z]{1,9}\.example(:19[0-9]{2})?/[a-z0-9/]{1,20}"
+RTMP_URL = r"rtmps?://[a-z]{1,9}\.example(:19[0-9]{2})?/[a-z0-9][a-z0-9/]{0,19}"
 WEB_URL = r"https?://[a-z]{1,9}\.example/[a-z0-9/]{1,20}"
 TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?Z"
 
