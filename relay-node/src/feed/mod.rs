@@ -14,6 +14,8 @@ use shared::link::Protocol;
 
 pub use bookmark::Bookmark;
 use bookmark::Needs;
+#[cfg(test)]
+pub(crate) use readers::tests::growth;
 pub use readers::{Enrolment, Reader};
 use readers::{Pass, Readers};
 

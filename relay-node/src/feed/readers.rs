@@ -114,7 +114,7 @@ impl Drop for Enrolment {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::time::Duration;
 
@@ -148,7 +148,8 @@ mod tests {
         fn broken(&self) {}
     }
 
-    fn growth(feed: &Feed) -> (Enrolment, watch::Receiver<()>) {
+    /// What changes when a feed's readers are told, for as long as the first is kept.
+    pub(crate) fn growth(feed: &Feed) -> (Enrolment, watch::Receiver<()>) {
         let told = Arc::new(Told::default());
         let growth = told.0.subscribe();
         (feed.enrol(told), growth)

@@ -449,11 +449,10 @@ mod tests {
     use rtmp::{Capabilities, MessageType, StreamName};
     use shared::link::Protocol;
     use tokio::io::{AsyncReadExt as _, DuplexStream, duplex};
-    use tokio::sync::watch;
 
     use super::super::{Bounds, Door};
     use super::*;
-    use crate::feed::Reader;
+    use crate::feed::growth;
     use crate::registry::tests::{self as registries, KEY, registry};
 
     #[tokio::test(start_paused = true)]
@@ -507,17 +506,6 @@ mod tests {
         }
     }
 
-    /// Tells when it is told.
-    struct Told(watch::Sender<()>);
-
-    impl Reader for Told {
-        fn grown(&self) {
-            self.0.send_replace(());
-        }
-
-        fn broken(&self) {}
-    }
-
     #[tokio::test(start_paused = true)]
     async fn outputs_are_told_when_a_window_ends_and_of_a_keyframe_at_once() {
         const KEYFRAME: &[u8] = &[0x17, 1, 0, 0, 0];
@@ -539,9 +527,7 @@ mod tests {
             stop,
         ));
         let client = publish(&mut stream).await;
-        let told = Arc::new(Told(watch::Sender::default()));
-        let mut growth = told.0.subscribe();
-        let _enrolment = registries::feed(&registry).enrol(told);
+        let (_enrolment, mut growth) = growth(&registries::feed(&registry));
 
         for (payloads, after) in [
             (&[KEYFRAME][..], Duration::ZERO),
