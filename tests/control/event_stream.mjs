@@ -1,6 +1,7 @@
 // A client of the event streams.
 
 import assert from "node:assert/strict";
+import { learn, says } from "./scan.mjs";
 import { withLimit } from "./support.mjs";
 import { WebSocketClient } from "./websocket.mjs";
 
@@ -34,6 +35,7 @@ export class EventStream {
     this.closed = new Promise((resolve) => socket.once("close", resolve));
     socket.on("message", (data) => {
       this.said.push(data);
+      says("an event stream", data);
       const frame = JSON.parse(data);
       if (frame.type === "echo" && echoes) {
         socket.send(data);
@@ -45,7 +47,9 @@ export class EventStream {
   }
 
   send(frame) {
-    this.socket.send(typeof frame === "string" ? frame : JSON.stringify(frame));
+    const text = typeof frame === "string" ? frame : JSON.stringify(frame);
+    learn(text);
+    this.socket.send(text);
   }
 
   /** The next frame; fails when none comes for a long while. */

@@ -126,8 +126,9 @@ test("whoever says nothing, or the wrong thing, is closed with 4401", async () =
   const expired = await control.addToken({ account: control.account });
   await control.sql("UPDATE tokens SET expires = 1 WHERE hash = ?", hashed(expired));
   for (const of of [{ input }, {}]) {
-    const silent = await EventStream.open(control, { ...of, token: null });
+    // Its time begins before this end knows that it is open.
     const opened = performance.now();
+    const silent = await EventStream.open(control, { ...of, token: null });
     for (const token of [stranger, without, revoked, expired, control.relayToken, "x".repeat(40), "x"]) {
       const stream = await EventStream.open(control, { ...of, token: null });
       stream.send({ token });

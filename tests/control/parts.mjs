@@ -6,6 +6,7 @@ import { once } from "node:events";
 import { mkdtempSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import { join } from "node:path";
+import { says } from "./scan.mjs";
 import { eventually } from "./support.mjs";
 
 /** More than the 5 s that the node promises. */
@@ -64,6 +65,7 @@ export class RelayNode extends Running {
       STREAM_CONNECT_TOKEN: control.relayToken,
       RUST_LOG: process.env.RUST_LOG ?? "info",
     });
+    node.ended.then(() => says("the relay node's log", node.log));
     // It chooses its ports itself.
     const port = (pattern) => Number(node.log.match(pattern)?.[1]);
     try {
@@ -91,7 +93,9 @@ export class RelayNode extends Running {
   }
 
   async #get(path) {
-    return (await fetch(`http://127.0.0.1:${this.admin}${path}`)).json();
+    const text = await (await fetch(`http://127.0.0.1:${this.admin}${path}`)).text();
+    says(`the relay node's ${path}`, text);
+    return JSON.parse(text);
   }
 }
 

@@ -4,13 +4,49 @@
 import { randomBytes } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import { unstable_getMiniflareWorkerOptions, unstable_splitSqlQuery } from "wrangler";
+import { end, knowSettings, stateFolder } from "./scan.mjs";
 
 export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const MIGRATIONS = `${ROOT}/control-worker/migrations`;
 
 /** A socket that leads straight to a Worker. */
 export const DIRECT = { unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }] };
+
+/** The Worker in a runtime of its own, whose log is kept. */
+export class Plain {
+  #log = [];
+
+  static async start(worker) {
+    const plain = new Plain();
+    plain.folder = stateFolder();
+    plain.runtime = new Miniflare(plain.#options(worker));
+    await plain.runtime.ready;
+    return plain;
+  }
+
+  /** Another Worker with the state of the one before. */
+  async replace(worker) {
+    await this.runtime.setOptions(this.#options(worker));
+  }
+
+  #options(worker) {
+    const { KEY_ENCRYPTION_KEYS, BOOTSTRAP_TOKEN = "" } = worker.bindings;
+    knowSettings({ KEY_ENCRYPTION_KEYS, BOOTSTRAP_TOKEN });
+    const handleStructuredLogs = ({ message }) => this.#log.push(message);
+    return convertV4MiniflareOptions({ workers: [worker], handleStructuredLogs });
+  }
+
+  async url() {
+    return (await this.runtime.unsafeGetDirectURL("worker")).origin;
+  }
+
+  /** Ends it, and fails if a secret of any test was kept or said. */
+  async end() {
+    await end(this.folder, () => this.runtime.dispose(), () => this.#log.join("\n"));
+  }
+}
 
 /** The options of the Worker as wrangler.toml has it, in the form of Miniflare's version 4. */
 export function workerOptions(name, keyring) {

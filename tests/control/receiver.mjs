@@ -3,6 +3,7 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:http";
+import { says } from "./scan.mjs";
 import { eventually } from "./support.mjs";
 
 export class Receiver {
@@ -22,6 +23,7 @@ export class Receiver {
       let body = "";
       for await (const chunk of request.setEncoding("utf8")) body += chunk;
       const { method, url, headers } = request;
+      says("a message of a webhook", body);
       response.once("close", () => (receiver.left += response.writableFinished ? 0 : 1));
       receiver.arrived.push({ method, url, headers, body, at: performance.now() });
       receiver.answer(receiver.arrived.length, response);

@@ -4,8 +4,8 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { after, before, test } from "node:test";
-import { convertV4MiniflareOptions, Miniflare } from "miniflare";
-import { migrated, signUp, workerOptions } from "./plain.mjs";
+import { migrated, Plain, signUp, workerOptions } from "./plain.mjs";
+import { fetch } from "./scan.mjs";
 import { hashed, hexId, PERMISSIONS } from "./support.mjs";
 
 const entry = (id) => `${id}:${randomBytes(32).toString("hex")}`;
@@ -16,32 +16,31 @@ const relay = `sct_${randomBytes(32).toString("hex")}`;
 const bootstrap = `sco_${randomBytes(32).toString("hex")}`;
 const stream = `/client/v4/accounts/${account}/stream`;
 const instance = hexId();
-let miniflare, database, url;
+let plain, database, url;
 
 before(async () => {
-  miniflare = new Miniflare(options(OLD));
-  await miniflare.ready;
-  database = await migrated(miniflare, "worker");
+  plain = await Plain.start(worker(OLD));
+  database = await migrated(plain.runtime, "worker");
   const all = Object.values(PERMISSIONS).reduce((sum, bit) => sum + bit, 0);
   await signUp(database, account, hashed(token), all);
   const insert = "INSERT INTO tokens (id, tag, hash, kind, name, created) VALUES ('r', 'r', ?, 'relay', 'r', 0)";
   await database.prepare(insert).bind(hashed(relay)).run();
-  url = (await miniflare.unsafeGetDirectURL("worker")).origin;
+  url = await plain.url();
 });
-after(() => miniflare.dispose());
+after(() => plain.end());
 
-function options(keyring) {
-  const worker = workerOptions("worker", keyring);
-  worker.bindings.BOOTSTRAP_TOKEN = bootstrap;
-  worker.bindings.OUTPUT_NETWORKS = "127.0.0.0/8";
-  return convertV4MiniflareOptions({ workers: [worker] });
+function worker(keyring) {
+  const options = workerOptions("worker", keyring);
+  options.bindings.BOOTSTRAP_TOKEN = bootstrap;
+  options.bindings.OUTPUT_NETWORKS = "127.0.0.0/8";
+  return options;
 }
 
 /** The Worker anew with another ring, and with the state of the one before: a deployment. */
 async function deploy(keyring) {
-  await miniflare.setOptions(options(keyring));
-  database = await miniflare.getD1Database("DB", "worker");
-  url = (await miniflare.unsafeGetDirectURL("worker")).origin;
+  await plain.replace(worker(keyring));
+  database = await plain.runtime.getD1Database("DB", "worker");
+  url = await plain.url();
 }
 
 async function ask(method, path, { body, as = token } = {}) {

@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
-import { convertV4MiniflareOptions, Miniflare } from "miniflare";
-import { migrated, ROOT, signUp, workerOptions, wrap } from "./plain.mjs";
+import { migrated, Plain, ROOT, signUp, workerOptions, wrap } from "./plain.mjs";
+import { fetch } from "./scan.mjs";
 import { hashed, hexId, PERMISSIONS } from "./support.mjs";
 
 const END_POINTS = JSON.parse(
@@ -46,23 +46,22 @@ const BODIES = {
 
 const token = `sct_${randomBytes(32).toString("hex")}`;
 const bootstrap = `sco_${randomBytes(32).toString("hex")}`;
-let miniflare, url;
+let plain, url;
 
 before(async () => {
   const worker = workerOptions("worker", `1:${randomBytes(32).toString("hex")}`);
   worker.bindings.BOOTSTRAP_TOKEN = bootstrap;
   wrap(worker, "counted.mjs");
-  miniflare = new Miniflare(convertV4MiniflareOptions({ workers: [worker] }));
-  await miniflare.ready;
+  plain = await Plain.start(worker);
   const all = Object.values(PERMISSIONS).reduce((sum, bit) => sum + bit, 0);
-  await signUp(await migrated(miniflare, "worker"), account, hashed(token), all);
-  url = (await miniflare.unsafeGetDirectURL("worker")).origin;
+  await signUp(await migrated(plain.runtime, "worker"), account, hashed(token), all);
+  url = await plain.url();
   // The first request finds out who asks; the next ones know.
   await ask("GET", "/accounts/:account/stream/live_inputs", {});
-  const tokens = await miniflare.getKVNamespace("TOKENS", "worker");
+  const tokens = await plain.runtime.getKVNamespace("TOKENS", "worker");
   while ((await tokens.list()).keys.length === 0) await ask("GET", "/health", {});
 });
-after(() => miniflare.dispose());
+after(() => plain.end());
 
 async function ask(method, template, ids) {
   const path = template.replace(/:(\w+)/g, (_, name) => {

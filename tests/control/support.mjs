@@ -5,12 +5,11 @@
 
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
 import { createTestHarness } from "wrangler";
+import { end, fetch, files, filesWith, know, knowSettings, learn, stateFolder } from "./scan.mjs";
 
 /** The permissions of tokens, and their numbers in the database. */
 export const PERMISSIONS = {
@@ -23,7 +22,6 @@ export const PERMISSIONS = {
 };
 
 export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-const TEMPORARY = tmpdir();
 
 /** Where tests send. */
 const LOOPBACK = "127.0.0.0/8,::1/128";
@@ -34,8 +32,9 @@ const LOOPBACK = "127.0.0.0/8,::1/128";
  */
 export async function startControl(vars = {}, secrets = {}, configPath = "wrangler.toml") {
   // Where the runtime keeps its state: a folder of its own, so that a test can search it.
-  const state = mkdtempSync(join(TEMPORARY, "stream-connect-control-"));
-  process.env.TMPDIR = state;
+  const state = stateFolder();
+  const all = { KEY_ENCRYPTION_KEYS: `1:${randomBytes(32).toString("hex")}`, ...secrets };
+  knowSettings(all);
   const harness = createTestHarness({
     root: ROOT,
     workers: [
@@ -44,10 +43,7 @@ export async function startControl(vars = {}, secrets = {}, configPath = "wrangl
         prebuiltWorkerDir: join(ROOT, "control-worker/build"),
         // Destinations are on this machine, where any are dialled.
         vars: { OUTPUT_NETWORKS: LOOPBACK, WEBHOOK_NETWORKS: LOOPBACK, RATE_LIMIT_PER_MINUTE: "0", ...vars },
-        secrets: {
-          KEY_ENCRYPTION_KEYS: `1:${randomBytes(32).toString("hex")}`,
-          ...secrets,
-        },
+        secrets: all,
       },
     ],
   });
@@ -85,6 +81,7 @@ class Control {
    */
   async addToken({ account, permissions = Object.keys(PERMISSIONS) }) {
     const token = `sct_${randomBytes(32).toString("hex")}`;
+    know(token);
     await this.sql(
       "INSERT INTO tokens (id, tag, hash, account_id, kind, name, created, permissions) VALUES (?1, ?1, ?2, ?3, ?4, 'test', 0, ?5)",
       hexId(),
@@ -259,10 +256,7 @@ class Control {
 
   /** The files of D1, KV and the Durable Objects that hold any of the texts. */
   filesWith(texts) {
-    return files(this.state).filter((file) => {
-      const bytes = readFileSync(file);
-      return texts.some((text) => bytes.includes(text));
-    });
+    return filesWith(this.state, texts);
   }
 
   /** How many files the runtime keeps, to show that a search of them means something. */
@@ -270,9 +264,10 @@ class Control {
     return files(this.state).filter((file) => file.endsWith(".sqlite"));
   }
 
+  /** Ends it, and fails if a secret of any test was kept or said. */
   async close() {
-    await this.#harness.close();
-    rmSync(this.state, { recursive: true, force: true });
+    const messages = () => this.#harness.getLogs().map(({ message }) => message);
+    await end(this.state, () => this.#harness.close(), () => messages().join("\n"));
   }
 }
 
@@ -302,6 +297,7 @@ class Link {
       socket.addEventListener("close", resolve, { once: true });
     });
     socket.addEventListener("message", ({ data }) => {
+      learn(data);
       // Whoever reads a status makes the control plane ask for figures.
       if (data.startsWith('{"type":"watch"')) {
         this.watch = JSON.parse(data);
@@ -412,10 +408,4 @@ export function hashed(token) {
 /** Where a token's look-up is remembered. */
 function cacheKey(token) {
   return `token:${hashed(token)}`;
-}
-
-function files(folder) {
-  return readdirSync(folder, { recursive: true })
-    .map((name) => join(folder, name))
-    .filter((path) => statSync(path).isFile());
 }

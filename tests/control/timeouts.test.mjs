@@ -4,28 +4,27 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { after, before, test } from "node:test";
-import { convertV4MiniflareOptions, Miniflare } from "miniflare";
-import { migrated, signUp, workerOptions, wrap } from "./plain.mjs";
+import { migrated, Plain, signUp, workerOptions, wrap } from "./plain.mjs";
 import { Receiver } from "./receiver.mjs";
+import { fetch } from "./scan.mjs";
 import { eventually, hashed, hexId, PERMISSIONS } from "./support.mjs";
 
 const account = hexId();
 const token = `sct_${randomBytes(32).toString("hex")}`;
-let miniflare, url;
+let plain, url;
 
 before(async () => {
   const worker = workerOptions("worker", `1:${randomBytes(32).toString("hex")}`);
   worker.bindings.WEBHOOK_NETWORKS = "127.0.0.0/8";
   wrap(worker, "slow.mjs");
-  miniflare = new Miniflare(convertV4MiniflareOptions({ workers: [worker] }));
-  await miniflare.ready;
+  plain = await Plain.start(worker);
   const all = Object.values(PERMISSIONS).reduce((sum, bit) => sum + bit, 0);
-  await signUp(await migrated(miniflare, "worker"), account, hashed(token), all);
-  url = (await miniflare.unsafeGetDirectURL("worker")).origin;
+  await signUp(await migrated(plain.runtime, "worker"), account, hashed(token), all);
+  url = await plain.url();
 });
 after(async () => {
-  await miniflare.dispose();
   await Receiver.closeAll();
+  await plain.end();
 });
 
 /** Asks, and takes the time. */

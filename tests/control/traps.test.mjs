@@ -4,23 +4,22 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
-import { convertV4MiniflareOptions, Miniflare } from "miniflare";
-import { migrated, workerOptions } from "./plain.mjs";
+import { migrated, Plain, workerOptions } from "./plain.mjs";
+import { fetch } from "./scan.mjs";
 
-let miniflare, url;
+let plain, url;
 
 before(async () => {
   const worker = workerOptions("worker", `1:${randomBytes(32).toString("hex")}`);
   worker.modules = worker.modules.map((module) =>
     module.type === "ESModule" ? { ...module, contents: trapping(module.path) } : module,
   );
-  miniflare = new Miniflare(convertV4MiniflareOptions({ workers: [worker] }));
-  await miniflare.ready;
-  await migrated(miniflare, "worker");
-  url = (await miniflare.unsafeGetDirectURL("worker")).origin;
+  plain = await Plain.start(worker);
+  await migrated(plain.runtime, "worker");
+  url = await plain.url();
 });
 
-after(() => miniflare.dispose());
+after(() => plain.end());
 
 test("a trap fails one request, and the next ones are answered", async () => {
   const ask = async (headers) => (await fetch(`${url}/client/v4/user/tokens/verify`, { headers })).status;

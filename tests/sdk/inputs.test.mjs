@@ -3,11 +3,13 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import Cloudflare from "cloudflare";
+import { know } from "../control/scan.mjs";
 import { hexId, startControl } from "../control/support.mjs";
 import { assertDeclared } from "./declared.mjs";
 
 const URL_WITH_QUERY = "rtmps://b.rtmps.youtube.com/live2?backup=1";
 const KEY = "uzya-f19y-g2g9-a2ee-51j2";
+know(KEY);
 
 let control, client, account;
 before(async () => {
