@@ -145,10 +145,13 @@ function find(places, known) {
   const found = [];
   for (const { place, text } of places) {
     const forms = FORMS.flatMap((form) => text.match(form) ?? []);
-    const secret = [...known, ...forms].find((one) => text.includes(one));
-    if (secret === undefined) continue;
-    const [before, after] = text.split(secret);
-    found.push(`${place}: ${before.slice(-80)}<here>${after.slice(0, 80)}`);
+    const here = [...known, ...forms].filter((one) => text.includes(one));
+    if (here.length === 0) continue;
+    // Whole keys before their halves.
+    here.sort((one, other) => other.length - one.length);
+    const shown = here.reduce((rest, one) => rest.replaceAll(one, "<here>"), text);
+    const at = shown.indexOf("<here>");
+    found.push(`${place}: ${shown.slice(Math.max(at - 80, 0), at + 80)}`);
   }
   return found;
 }
