@@ -7,6 +7,7 @@ use serde::Serialize;
 use shared::id::InputUid;
 use shared::link::{Applied, PublishRefusal, Snapshot, What};
 use shared::secret::Secret;
+use shared::stream_key::StreamKey;
 use shared::time::Timestamp;
 
 use crate::{static_control, uplink};
@@ -27,6 +28,18 @@ impl Control {
         match self {
             Self::Static(handle) => handle.authorise(key),
             Self::Uplink(handle) => handle.authorise(key).await,
+        }
+    }
+
+    /// The input that a key is for, if it is genuine: what is said of it to whoever has the key must
+    /// not depend on whether it is.
+    pub fn input_of(&self, key: &Secret) -> Option<InputUid> {
+        match self {
+            Self::Static(handle) => handle.input_of(key),
+            Self::Uplink(_) => {
+                let key: StreamKey = key.expose().parse().ok()?;
+                Some(key.input())
+            }
         }
     }
 

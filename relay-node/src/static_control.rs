@@ -45,12 +45,19 @@ impl Handle {
         })
     }
 
+    /// The input of `key`.
+    pub fn input_of(&self, key: &Secret) -> Option<InputUid> {
+        self.find(key).map(|input| input.uid)
+    }
+
+    fn find(&self, key: &Secret) -> Option<&Input> {
+        self.inputs.iter().find(|input| input.key == *key)
+    }
+
     /// Gives the input of `key` to this node.
     pub fn authorise(&self, key: &Secret) -> Result<Accepted, Refused> {
         let input = self
-            .inputs
-            .iter()
-            .find(|input| input.key == *key)
+            .find(key)
             .ok_or(Refused::Denied(PublishRefusal::UnknownKey))?;
         let snapshot = Snapshot {
             input: input.uid,

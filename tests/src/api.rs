@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::secrets::Secrets;
+use crate::wait;
 
 /// The API as one account's user sees it.
 pub struct Api {
@@ -132,6 +133,19 @@ impl Api {
         let path = format!("/live_inputs/{}", input.uid);
         let body = json!({"enabled": enabled});
         Ok(self.successful(Method::PUT, &path, Some(&body))?.at)
+    }
+
+    /// Changes settings of a live input, and returns when they have taken effect.
+    pub fn treat_input(&self, input: &Input, settings: &Value) -> Result<()> {
+        let path = format!("/live_inputs/{}", input.uid);
+        self.successful(Method::PUT, &path, Some(settings))?;
+        wait::until("the settings", ANSWER_WITHIN, || {
+            let read = self.input(&input.uid)?;
+            let stands = read
+                .pointer("/result/configuration")
+                .and_then(Value::as_str);
+            Ok((stands == Some("applied")).then_some(()))
+        })
     }
 
     /// Deletes an output; when the answer was there.

@@ -9,6 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+use system_tests::api;
 use system_tests::destination::Destination;
 use system_tests::encoder::Source;
 use system_tests::node::{Input, Node};
@@ -193,6 +195,31 @@ fn two_processes_under_the_control_plane_never_send_to_one_output() -> Result<()
         let left = "a newer process of this node keeps it now";
         Ok(dev.relay_log()?.contains(left).then_some(()))
     })?;
+
+    // An encoder that is not to be replaced is not, though the second one comes to another process.
+    dev.api.treat_input(&kept, &json!({"takeover": "reject"}))?;
+    let mut refused = short.publish(&kept.url, &kept.key, authority)?;
+    ensure!(!refused.wait(ON_AIR_WITHIN)?.success(), "it was let in");
+    ensure!(
+        dev.relay_log()?.contains("reason=\"occupied\""),
+        "refused for another reason"
+    );
+    // The newer process shows what the older one has.
+    let status: Value =
+        serde_json::from_str(&api::get(&format!("{}/status", dev.line.relay_admin))?)?;
+    let broadcasts = status.pointer("/draining/0/broadcasts");
+    let broadcasts = broadcasts.and_then(Value::as_array).context("none shown")?;
+    let shown: Vec<_> = broadcasts
+        .iter()
+        .filter_map(|broadcast| broadcast.get("input")?.as_str())
+        .collect();
+    for uid in [&input.uid, &kept.uid] {
+        ensure!(
+            shown.contains(&uid.as_str()),
+            "{uid} is not among {shown:?}"
+        );
+    }
+    ensure!(status.get("broadcasts") == Some(&json!([])), "{status}");
 
     destination.next_recording()?;
     let mut again = short.publish(&input.url, &input.key, authority)?;

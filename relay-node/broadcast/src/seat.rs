@@ -113,12 +113,10 @@ impl Seat {
                 return Ok(Seated::Returned);
             }
         };
-        let sends =
-            heard.is_some_and(|heard| now.saturating_duration_since(heard) <= SENDING_WITHIN);
-        if sends {
-            if !self.rules.takeover {
-                return Err(Taken::Reserved);
-            }
+        if self.is_reserved(now, heard) {
+            return Err(Taken::Reserved);
+        }
+        if sends(now, heard) {
             let same_place = claim.from.is_some() && claim.from == present.from;
             if !same_place {
                 let recent = |fought| now.saturating_duration_since(fought) < TAKEOVER_INTERVAL;
@@ -130,6 +128,13 @@ impl Seat {
         }
         self.held = Held::By(claim);
         Ok(Seated::Instead)
+    }
+
+    /// Whether there is a publisher that is sending and that nobody may replace. `heard` is when it
+    /// last sent anything.
+    pub fn is_reserved(&self, now: Instant, heard: Option<Instant>) -> bool {
+        let is_held = matches!(self.held, Held::By(_));
+        is_held && !self.rules.takeover && sends(now, heard)
     }
 
     /// The publisher of that session has left, with a goodbye or without.
@@ -164,6 +169,10 @@ impl Seat {
     pub fn deadline(&self) -> Option<Instant> {
         self.empty_since().map(|since| since + self.rules.window)
     }
+}
+
+fn sends(now: Instant, heard: Option<Instant>) -> bool {
+    heard.is_some_and(|heard| now.saturating_duration_since(heard) <= SENDING_WITHIN)
 }
 
 #[cfg(test)]
@@ -293,7 +302,10 @@ mod tests {
         let heard = Some(now);
         let edge = now + SENDING_WITHIN;
         assert_eq!(seat.claim(edge, heard, claim(2, 1)), Err(Taken::Reserved));
+        assert!(seat.is_reserved(edge, heard));
+        assert!(!seat.is_reserved(edge + Duration::from_nanos(1), heard));
         seat.leave(now, 1, false);
+        assert!(!seat.is_reserved(now, heard));
         assert_eq!(seat.claim(now, heard, claim(3, 2)), Ok(Seated::Returned));
     }
 

@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::control::LinkState;
+use crate::hand_over::Draining;
 use crate::ingest::Door;
 use crate::registry::{BroadcastStatus, Registry};
 
@@ -62,6 +63,8 @@ struct Health {
 #[derive(Serialize)]
 struct Status {
     broadcasts: Vec<BroadcastStatus>,
+    /// Other processes of this node, which serve what they have on air to its end.
+    draining: Vec<Draining>,
 }
 
 async fn health(State(admin): State<Admin>) -> impl IntoResponse {
@@ -89,5 +92,6 @@ async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
 async fn status(State(admin): State<Admin>) -> Json<Status> {
     Json(Status {
         broadcasts: admin.registry.status(),
+        draining: admin.registry.rivals().show().await,
     })
 }

@@ -89,11 +89,11 @@ impl Offer {
                         }
                     }
                 }
-                Ok(Ok(Some(Frame::Introduce { instance, .. }))) => {
+                Ok(Ok(Some(Frame::Introduce { instance, version }))) => {
                     let registry = Arc::clone(registry);
                     let over = over.clone();
                     attending.spawn(async move {
-                        let talk = rivals::talk(connection, Some(instance), &registry);
+                        let talk = rivals::talk(connection, Some((instance, version)), &registry);
                         let _ = over.run_until_cancelled(talk).await;
                     });
                 }

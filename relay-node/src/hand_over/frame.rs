@@ -1,24 +1,30 @@
 //! What two processes of a node tell each other, as lines of JSON.
 
 use std::io;
+use std::net::IpAddr;
 use std::os::unix::net::UnixStream as Blocking;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use shared::id::{InputUid, Instance};
 use tokio::net::UnixStream;
 use tokio_util::codec::{Framed, LinesCodec, LinesCodecError};
 
 use crate::listeners::Kind;
 
-/// The protocol's version, for a time when ignoring what one does not know is not enough.
-pub(super) const VERSION: u32 = 1;
+/// The protocol's version: from 2 on a process answers [`Frame::Knock`] and [`Frame::Show`].
+pub(super) const VERSION: u32 = 2;
 
-/// The longest line: the sockets of a node, several times over. Who sends more is not a node.
-pub(super) const MAX_LINE: usize = 64 * 1024;
+/// The first version that answers whoever knocks, or wants to be shown something.
+pub(super) const ANSWERS_SINCE: u32 = 2;
+
+/// The longest line: what is shown of a broadcast with fifty outputs, each with the longest words of
+/// its destination, several times over. Who sends more is not a node.
+pub(super) const MAX_LINE: usize = 1024 * 1024;
 
 /// A line.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum Frame {
     /// Asks for the listening sockets.
@@ -48,6 +54,22 @@ pub(super) enum Frame {
     Released { id: u64 },
     /// It is on air here under a higher epoch.
     Kept { id: u64 },
+    /// An encoder from that address wants to publish an input that is not on air here.
+    Knock {
+        id: u64,
+        input: InputUid,
+        from: Option<IpAddr>,
+    },
+    /// Another encoder sends it, which is not to be replaced.
+    Occupied { id: u64 },
+    /// It may come in.
+    Vacant { id: u64 },
+    /// Asks for all that is on air.
+    Show { id: u64 },
+    /// One of the broadcasts, as `/status` shows it.
+    Broadcast { id: u64, status: Value },
+    /// Those were all.
+    Shown { id: u64 },
     /// Of a newer process.
     #[serde(other)]
     Unknown,

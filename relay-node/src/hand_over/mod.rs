@@ -11,6 +11,8 @@
 //!   listens for successors itself
 //!   ◄──────────────────────────────────────────── introduce ─  on a connection of its own,
 //!   ◄─ claim, released, kept ───────────────────────────────►  until it ends
+//!   ◄─ knock, occupied, vacant ─────────────────────────────►
+//!   ◄─ show, broadcast, shown ──────────────────────────────►
 //! ```
 //!
 //! Both ends are processes of one node and one user, on one machine: the socket is a file, in a folder
@@ -19,7 +21,9 @@
 //!
 //! While an encoder comes to one process, the other may still send the same input to the same
 //! destinations; so whoever begins a broadcast claims it from all others, and its outputs wait until
-//! they have let it go ([`Rivals`]).
+//! they have let it go ([`Rivals`]). Before an encoder is let in at all, the others are asked whether
+//! the one that they have is to be left alone. And whoever asks one process what is on air is told of
+//! all of them.
 
 mod former;
 mod frame;
@@ -27,7 +31,7 @@ mod rivals;
 mod successor;
 
 pub use former::{Offer, Successor};
-pub use rivals::{Claimed, Rivals, attend};
+pub use rivals::{Claimed, Draining, Rivals, attend};
 pub use successor::{Former, Life, TakeOverError, take_over};
 
 use std::time::Duration;

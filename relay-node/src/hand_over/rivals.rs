@@ -2,16 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
+use serde_json::Value;
 use shared::id::{InputUid, Instance};
 use tokio::net::UnixStream;
 use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::time::{sleep, timeout};
+use tokio::time::{sleep, timeout, timeout_at};
 
-use super::frame::{Connection, Frame, VERSION};
+use super::frame::{ANSWERS_SINCE, Connection, Frame, MAX_LINE, VERSION};
 use crate::clock;
 use crate::registry::{Registry, Release};
 
@@ -19,6 +22,14 @@ use crate::registry::{Registry, Release};
 /// its control plane's word. One that is silent for longer is not sending either, as far as anybody can
 /// tell; and an output that waited for ever would be the greater harm.
 pub(super) const CLAIM_MAX: Duration = Duration::from_secs(10);
+
+/// How long an encoder that comes waits for other processes to say whether it may: they answer at
+/// once, unless they are stuck, and then their publisher's seat is worth nothing.
+pub(super) const KNOCK_MAX: Duration = Duration::from_secs(2);
+
+/// How long whoever asks what is on air waits for other processes. One that says nothing until then
+/// is shown without its broadcasts.
+pub(super) const SHOW_MAX: Duration = Duration::from_secs(2);
 
 /// Between attempts to reach the newest process, which may be starting.
 const RETRY: Duration = Duration::from_millis(100);
@@ -42,14 +53,28 @@ struct State {
 #[derive(Debug)]
 struct Rival {
     instance: Option<Instance>,
-    claims: mpsc::UnboundedSender<Claim>,
+    /// The version of the protocol that it speaks; that of the newest process, which listens, is not
+    /// said, and not lower than ours.
+    version: u32,
+    questions: mpsc::UnboundedSender<Question>,
 }
 
+/// What another process is asked, and who waits for its answer.
 #[derive(Debug)]
-struct Claim {
-    input: InputUid,
-    epoch: u64,
-    answer: oneshot::Sender<Claimed>,
+enum Question {
+    Claim {
+        input: InputUid,
+        epoch: u64,
+        answer: oneshot::Sender<Claimed>,
+    },
+    Knock {
+        input: InputUid,
+        from: Option<IpAddr>,
+        is_occupied: oneshot::Sender<bool>,
+    },
+    Show {
+        broadcasts: oneshot::Sender<Vec<Value>>,
+    },
 }
 
 /// What became of a claim.
@@ -59,6 +84,15 @@ pub enum Claimed {
     Free,
     /// Another process has it under a higher epoch.
     Kept,
+}
+
+/// What another process of the node has on air, until it ends.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Draining {
+    /// The process; unknown for one that takes over at this moment.
+    pub instance: Option<Instance>,
+    /// Its broadcasts, in its own words; nothing where it does not answer.
+    pub broadcasts: Option<Vec<Value>>,
 }
 
 impl Rivals {
@@ -117,6 +151,70 @@ impl Rivals {
         })
     }
 
+    /// Whether another process has a publisher of that input that is not to be replaced by one that
+    /// comes from that address. Asks each, for two seconds at most.
+    pub async fn is_occupied(&self, input: InputUid, from: Option<IpAddr>) -> bool {
+        if self.lock().is_alone() {
+            return false;
+        }
+        let answers = async {
+            self.all_introduced().await;
+            let asked = self.lock().ask_all(|is_occupied| Question::Knock {
+                input,
+                from,
+                is_occupied,
+            });
+            for (_, answer) in asked {
+                if answer.await == Ok(true) {
+                    return true;
+                }
+            }
+            false
+        };
+        timeout(KNOCK_MAX, answers).await.unwrap_or_else(|_| {
+            tracing::warn!(%input, "another process of this node does not say whether an encoder may come");
+            false
+        })
+    }
+
+    /// What all other processes have on air. Asks each, for two seconds at most.
+    pub async fn show(&self) -> Vec<Draining> {
+        let (asked, missing) = {
+            let mut state = self.lock();
+            let missing: Vec<_> = match state.is_alone() {
+                true => return Vec::new(),
+                false => state.expected.iter().copied().map(Some).collect(),
+            };
+            let old = state.connected.values();
+            let old = old.filter(|rival| rival.version < ANSWERS_SINCE);
+            let missing = missing.into_iter().chain(old.map(|rival| rival.instance));
+            let missing: Vec<_> = missing.collect();
+            (
+                state.ask_all(|broadcasts| Question::Show { broadcasts }),
+                missing,
+            )
+        };
+        let until = tokio::time::Instant::now() + SHOW_MAX;
+        let mut shown = Vec::with_capacity(asked.len() + missing.len());
+        for (instance, answer) in asked {
+            let broadcasts = match timeout_at(until, answer).await {
+                Ok(Ok(broadcasts)) => Some(broadcasts),
+                // It is gone.
+                Ok(Err(_)) => continue,
+                Err(_) => None,
+            };
+            shown.push(Draining {
+                instance,
+                broadcasts,
+            });
+        }
+        shown.extend(missing.into_iter().map(|instance| Draining {
+            instance,
+            broadcasts: None,
+        }));
+        shown
+    }
+
     async fn all_introduced(&self) {
         loop {
             let introduced = self.introduced.notified();
@@ -149,7 +247,7 @@ impl State {
         let ask = |rival: &Rival| {
             let (answer, answered) = oneshot::channel();
             // Dropped with the connection, if that has just ended.
-            let _ = rival.claims.send(Claim {
+            let _ = rival.questions.send(Question::Claim {
                 input,
                 epoch,
                 answer,
@@ -157,6 +255,22 @@ impl State {
             answered
         };
         self.connected.values().map(ask).collect()
+    }
+
+    /// Asks all that understand such questions.
+    fn ask_all<A>(
+        &self,
+        question: impl Fn(oneshot::Sender<A>) -> Question,
+    ) -> Vec<(Option<Instance>, oneshot::Receiver<A>)> {
+        let rivals = self.connected.values();
+        let rivals = rivals.filter(|rival| rival.version >= ANSWERS_SINCE);
+        let ask = |rival: &Rival| {
+            let (answer, answered) = oneshot::channel();
+            // Dropped with the connection, if that has just ended.
+            let _ = rival.questions.send(question(answer));
+            (rival.instance, answered)
+        };
+        rivals.map(ask).collect()
     }
 }
 
@@ -182,18 +296,18 @@ pub async fn attend(path: &Path, registry: &Arc<Registry>) {
     }
 }
 
-/// Talks with another process, the one called `instance` if it has said so, until either ends.
+/// Talks with another process, the one called `instance` that speaks `version`, if it has said so,
+/// until either ends.
 pub(super) async fn talk(
     mut connection: Connection,
-    instance: Option<Instance>,
+    introduced: Option<(Instance, u32)>,
     registry: &Arc<Registry>,
 ) -> io::Result<()> {
     let rivals = registry.rivals();
-    let (claims, mut claimed) = mpsc::unbounded_channel();
-    let _known = Known::new(rivals, instance, claims);
+    let (questions, mut questioned) = mpsc::unbounded_channel();
+    let _known = Known::new(rivals, introduced, questions);
     let (answer, mut answers) = mpsc::unbounded_channel();
-    let mut asked: BTreeMap<u64, oneshot::Sender<Claimed>> = BTreeMap::new();
-    let mut ids = 0..;
+    let mut asked = Asked::default();
     loop {
         let frame = tokio::select! {
             frame = connection.receive() => match frame? {
@@ -214,31 +328,94 @@ pub(super) async fn talk(
                     });
                     continue;
                 }
-                Some(Frame::Released { id }) => {
-                    settle(&mut asked, id, Claimed::Free);
+                Some(Frame::Knock { id, input, from }) => match registry.is_occupied(input, from) {
+                    true => Frame::Occupied { id },
+                    false => Frame::Vacant { id },
+                },
+                Some(Frame::Show { id }) => {
+                    show(&mut connection, id, registry).await?;
                     continue;
                 }
-                Some(Frame::Kept { id }) => {
-                    settle(&mut asked, id, Claimed::Kept);
+                Some(answer) => {
+                    asked.answered(answer);
                     continue;
                 }
-                Some(_) => continue,
             },
             Some(frame) = answers.recv() => frame,
-            Some(Claim { input, epoch, answer }) = claimed.recv() => {
-                let id = ids.next().unwrap_or_default();
-                asked.insert(id, answer);
-                Frame::Claim { id, input, epoch }
-            }
+            Some(question) = questioned.recv() => asked.ask(question),
         };
         connection.send(&frame).await?;
     }
 }
 
-fn settle(asked: &mut BTreeMap<u64, oneshot::Sender<Claimed>>, id: u64, claimed: Claimed) {
-    if let Some(answer) = asked.remove(&id) {
-        // Whoever asked may not wait any longer.
-        let _ = answer.send(claimed);
+/// Shows what is on air, a broadcast a line.
+async fn show(connection: &mut Connection, id: u64, registry: &Registry) -> io::Result<()> {
+    for status in registry.status() {
+        let status = serde_json::to_value(status)?;
+        let frame = Frame::Broadcast { id, status };
+        match frame.line()?.len() <= MAX_LINE {
+            true => connection.send(&frame).await?,
+            // The other process would take this one for something else.
+            false => tracing::debug!("a broadcast is too large to be shown"),
+        }
+    }
+    connection.send(&Frame::Shown { id }).await
+}
+
+/// What another process was asked and has not answered.
+#[derive(Default)]
+struct Asked {
+    number: u64,
+    questions: BTreeMap<u64, Question>,
+    /// What was shown of what was asked for.
+    shown: BTreeMap<u64, Vec<Value>>,
+}
+
+impl Asked {
+    /// The frame that asks.
+    fn ask(&mut self, question: Question) -> Frame {
+        self.number += 1;
+        let id = self.number;
+        let frame = match question {
+            Question::Claim { input, epoch, .. } => Frame::Claim { id, input, epoch },
+            Question::Knock { input, from, .. } => Frame::Knock { id, input, from },
+            Question::Show { .. } => Frame::Show { id },
+        };
+        self.questions.insert(id, question);
+        frame
+    }
+
+    /// Tells whoever asked, who may not wait any longer.
+    fn answered(&mut self, frame: Frame) {
+        let id = match frame {
+            Frame::Broadcast { id, status } => {
+                if self.questions.contains_key(&id) {
+                    self.shown.entry(id).or_default().push(status);
+                }
+                return;
+            }
+            Frame::Released { id }
+            | Frame::Kept { id }
+            | Frame::Occupied { id }
+            | Frame::Vacant { id }
+            | Frame::Shown { id } => id,
+            _ => return,
+        };
+        match (self.questions.remove(&id), frame) {
+            (Some(Question::Claim { answer, .. }), frame) => {
+                let _ = answer.send(match frame {
+                    Frame::Kept { .. } => Claimed::Kept,
+                    _ => Claimed::Free,
+                });
+            }
+            (Some(Question::Knock { is_occupied, .. }), frame) => {
+                let _ = is_occupied.send(matches!(frame, Frame::Occupied { .. }));
+            }
+            (Some(Question::Show { broadcasts }), _) => {
+                let _ = broadcasts.send(self.shown.remove(&id).unwrap_or_default());
+            }
+            (None, _) => {}
+        }
     }
 }
 
@@ -251,13 +428,20 @@ struct Known<'r> {
 impl<'r> Known<'r> {
     fn new(
         rivals: &'r Rivals,
-        instance: Option<Instance>,
-        claims: mpsc::UnboundedSender<Claim>,
+        introduced: Option<(Instance, u32)>,
+        questions: mpsc::UnboundedSender<Question>,
     ) -> Self {
+        let instance = introduced.map(|(instance, _)| instance);
+        let version = introduced.map_or(VERSION, |(_, version)| version);
         let mut state = rivals.lock();
         state.connections += 1;
         let number = state.connections;
-        state.connected.insert(number, Rival { instance, claims });
+        let rival = Rival {
+            instance,
+            version,
+            questions,
+        };
+        state.connected.insert(number, rival);
         if let Some(instance) = instance {
             state.expected.remove(&instance);
         }

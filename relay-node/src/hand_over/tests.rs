@@ -6,16 +6,19 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rtmp::CapsEx;
+use rtmp::server::Refusal;
 use shared::id::{InputUid, Instance};
+use shared::link::Departure;
 use tempfile::TempDir;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout};
 
 use super::frame::Frame;
-use super::rivals::CLAIM_MAX;
+use super::rivals::{CLAIM_MAX, KNOCK_MAX, SHOW_MAX};
 use super::*;
 use crate::listeners::Kind;
-use crate::registry::tests::registry;
+use crate::registry::tests::{encoder_at, frame, publish_as, registry, registry_with};
 use crate::registry::{Registry, Release};
 
 fn socket() -> (TempDir, PathBuf) {
@@ -235,6 +238,136 @@ async fn who_does_not_come_is_waited_for_so_long_and_no_longer() {
         newest.rivals().claim(input(), 2).is_none(),
         "it is alone again"
     );
+}
+
+/// The newest process and one that has handed over to it, which know of each other; they do this with
+/// the one input's publishers.
+async fn two_that_treat(path: &Path, settings: &str) -> (Arc<Registry>, Arc<Registry>) {
+    let (newest, former) = (registry_with(settings), registry_with(settings));
+    let offer = Offer::new(path, Vec::new()).unwrap();
+    let serving = Arc::clone(&newest);
+    tokio::spawn(async move { offer.serve(&serving).await });
+    newest.rivals().expect([former.instance()]);
+    let (attending, path) = (Arc::clone(&former), path.to_owned());
+    tokio::spawn(async move { attend(&path, &attending).await });
+    // Answered once both are there.
+    assert_eq!(
+        newest.rivals().claim(input(), 1).unwrap().await,
+        Claimed::Free
+    );
+    (newest, former)
+}
+
+const REJECT: &str = "[input.settings]\ntakeover = \"reject\"";
+
+#[tokio::test]
+async fn who_is_not_to_be_replaced_is_not_by_way_of_another_process() {
+    let (_folder, path) = socket();
+    let (newest, former) = two_that_treat(&path, REJECT).await;
+    let mut publisher = publish_as(&former, encoder_at(1)).await.unwrap();
+    publisher.append(frame());
+    for place in [1, 2] {
+        let second = publish_as(&newest, encoder_at(place)).await;
+        assert_eq!(second.err(), Some(Refusal::Occupied), "place {place}");
+    }
+    assert_eq!((former.status().len(), newest.status().len()), (1, 0));
+    // It works the other way for one that connected before the sockets were handed over.
+    publisher.leave(Departure::Goodbye);
+    publisher = publish_as(&newest, encoder_at(2)).await.unwrap();
+    publisher.append(frame());
+    let second = publish_as(&former, encoder_at(1)).await;
+    assert_eq!(second.err(), Some(Refusal::Occupied));
+    // Whoever has sent nothing yet holds no seat.
+    drop(publisher);
+    let publisher = publish_as(&newest, encoder_at(2)).await.unwrap();
+    assert!(publish_as(&former, encoder_at(1)).await.is_ok());
+    drop(publisher);
+}
+
+#[tokio::test]
+async fn who_was_asked_to_move_may_and_nobody_else() {
+    let (_folder, path) = socket();
+    let (newest, former) = two_that_treat(&path, REJECT).await;
+    let mut obeys = encoder_at(1);
+    obeys.capabilities.caps_ex = CapsEx::RECONNECT;
+    let publisher = publish_as(&former, obeys.clone()).await.unwrap();
+    publisher.append(frame());
+    let early = publish_as(&newest, obeys.clone()).await;
+    assert_eq!(early.err(), Some(Refusal::Occupied), "nobody has asked it");
+    former.handed_over().cancel();
+    let other = publish_as(&newest, encoder_at(2)).await;
+    assert_eq!(other.err(), Some(Refusal::Occupied));
+    assert!(publish_as(&newest, obeys).await.is_ok());
+}
+
+#[tokio::test]
+async fn the_newest_encoder_wins_by_way_of_another_process_where_it_may() {
+    let (_folder, path) = socket();
+    let (newest, former) = two_that_treat(&path, "").await;
+    let mut first = publish_as(&former, encoder_at(1)).await.unwrap();
+    first.append(frame());
+    let _second = publish_as(&newest, encoder_at(2)).await.unwrap();
+    assert_eq!(first.cut().await, Refusal::Replaced);
+}
+
+#[tokio::test]
+async fn one_process_shows_what_all_of_them_have_on_air() {
+    let (_folder, path) = socket();
+    let (newest, former) = two_that_treat(&path, "").await;
+    let empty = newest.rivals().show().await;
+    let [one] = empty.as_slice() else {
+        panic!("{empty:?}");
+    };
+    assert_eq!(one.instance, Some(former.instance()));
+    assert_eq!(one.broadcasts, Some(Vec::new()));
+    let _publisher = publish_as(&former, encoder_at(1)).await.unwrap();
+    let shown = newest.rivals().show().await;
+    let status = serde_json::to_value(former.status()).unwrap();
+    let broadcasts = serde_json::Value::Array(shown[0].broadcasts.clone().unwrap());
+    assert_eq!(broadcasts[0]["input"], status[0]["input"]);
+    assert_eq!(broadcasts.as_array().unwrap().len(), 1);
+    assert!(registry().rivals().show().await.is_empty(), "it is alone");
+}
+
+/// A process that has introduced itself to the newest one, and says no more.
+async fn silent(path: &Path, version: u32) -> (Arc<Registry>, UnixStream) {
+    let newest = registry_with(REJECT);
+    let offer = Offer::new(path, Vec::new()).unwrap();
+    let serving = Arc::clone(&newest);
+    tokio::spawn(async move { offer.serve(&serving).await });
+    let rival = UnixStream::connect(path).unwrap();
+    let instance = Instance::from_random([9; 16]);
+    let hello = Frame::Introduce { version, instance };
+    hello.write_to(&rival).unwrap();
+    while newest.rivals().draining(newest.instance()).len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    (newest, rival)
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_does_not_answer_keeps_nobody_out_for_long() {
+    let (_folder, path) = socket();
+    let (newest, _rival) = silent(&path, 2).await;
+    let began = Instant::now();
+    assert!(publish_as(&newest, encoder_at(1)).await.is_ok());
+    assert_eq!(began.elapsed(), KNOCK_MAX);
+    let began = Instant::now();
+    let shown = newest.rivals().show().await;
+    assert_eq!(began.elapsed(), SHOW_MAX);
+    assert_eq!(shown[0].broadcasts, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_of_an_older_version_is_not_asked_what_it_does_not_know() {
+    let (_folder, path) = socket();
+    let (newest, _rival) = silent(&path, 1).await;
+    let began = Instant::now();
+    assert!(publish_as(&newest, encoder_at(1)).await.is_ok());
+    let shown = newest.rivals().show().await;
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    assert_eq!(shown.len(), 1);
+    assert_eq!(shown[0].broadcasts, None);
 }
 
 #[tokio::test]

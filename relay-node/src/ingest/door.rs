@@ -167,7 +167,10 @@ impl Place {
         let answer = question.await;
         asking.answer = match &answer {
             Err(Refusal::UnknownKey) => Answer::Wrong,
-            Err(Refusal::TryAgain | Refusal::ControlUnreachable) => Answer::None,
+            // Somebody may be there already whether the key is right or not.
+            Err(Refusal::TryAgain | Refusal::ControlUnreachable | Refusal::Occupied) => {
+                Answer::None
+            }
             Ok(_) | Err(_) => Answer::Right,
         };
         answer

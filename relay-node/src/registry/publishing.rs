@@ -1,9 +1,11 @@
 //! Encoders come, take over, leave, and are waited for.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use broadcast::{Claim, Left, RevisionGuard, Seat, Seated, Taken, Verdict};
+use rtmp::CapsEx;
 use rtmp::server::Refusal;
 use shared::id::InputUid;
 use shared::link::{Departure, Snapshot};
@@ -38,6 +40,9 @@ impl Registry {
         key: Secret,
         encoder: Encoder,
     ) -> Result<Publisher, Refusal> {
+        if self.is_occupied_elsewhere(&key, &encoder).await {
+            return Err(Refusal::Occupied);
+        }
         let asking = Asking::begin(self);
         let accepted = self.control.authorise(&key).await.map_err(refusal)?;
         let mut broadcasts = self.lock();
@@ -58,6 +63,33 @@ impl Registry {
         drop(broadcasts);
         drop(asking);
         publisher
+    }
+
+    /// Whether another process of this node has a publisher of the key's input that this encoder may
+    /// not replace. Asked before the key is checked, as the answer to that would make this process the
+    /// owner, and so end the other's broadcast.
+    async fn is_occupied_elsewhere(&self, key: &Secret, encoder: &Encoder) -> bool {
+        let Some(input) = self.control.input_of(key) else {
+            return false;
+        };
+        let is_here = self.lock().on_air.contains_key(&input);
+        !is_here && self.rivals.is_occupied(input, encoder.address).await
+    }
+
+    /// Whether an encoder that comes to another process of this node from that address may not take
+    /// the place of the one here.
+    pub fn is_occupied(&self, input: InputUid, from: Option<IpAddr>) -> bool {
+        let broadcasts = self.lock();
+        let Some(on_air) = broadcasts.on_air.get(&input) else {
+            return false;
+        };
+        let here = on_air.feed.encoder();
+        // One that was asked to move connects there before it leaves here.
+        let moves = self.handed_over.is_cancelled()
+            && here.capabilities.caps_ex & CapsEx::RECONNECT != 0
+            && here.address.is_some()
+            && here.address == from;
+        !moves && on_air.seat.is_reserved(clock::now(), on_air.feed.heard())
     }
 
     pub(super) fn seat(

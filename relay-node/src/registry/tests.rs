@@ -20,7 +20,7 @@ pub(crate) fn registry() -> Arc<Registry> {
     registry_with("")
 }
 
-fn registry_with(settings: &str) -> Arc<Registry> {
+pub(crate) fn registry_with(settings: &str) -> Arc<Registry> {
     registry_within(None, Duration::ZERO, settings)
 }
 
@@ -69,9 +69,30 @@ async fn publish(registry: &Arc<Registry>) -> Result<Publisher, Refusal> {
 }
 
 async fn publish_from(registry: &Arc<Registry>, place: u8) -> Result<Publisher, Refusal> {
-    let address = Some([192, 0, 2, place].into());
-    let encoder = Encoder::new(Protocol::Rtmp, address);
+    publish_as(registry, encoder_at(place)).await
+}
+
+/// An encoder that comes from this place.
+pub(crate) fn encoder_at(place: u8) -> Encoder {
+    Encoder::new(Protocol::Rtmp, Some([192, 0, 2, place].into()))
+}
+
+/// That encoder with the one input's key.
+pub(crate) async fn publish_as(
+    registry: &Arc<Registry>,
+    encoder: Encoder,
+) -> Result<Publisher, Refusal> {
     registry.publish(Secret::new(KEY), encoder).await
+}
+
+/// A piece of a picture.
+pub(crate) fn frame() -> [Message; 1] {
+    [Message {
+        kind: MessageType::VIDEO,
+        timestamp: 0,
+        stream_id: 1,
+        payload: Bytes::from_static(&[0x17, 1, 0, 0, 0]),
+    }]
 }
 
 /// The file's input at epoch 1, as the control plane would describe it.
@@ -378,15 +399,6 @@ mod waiting {
         tokio::time::advance(Duration::from_millis(millis)).await;
         // The watch of the window runs when the time has come.
         tokio::task::yield_now().await;
-    }
-
-    fn frame() -> [Message; 1] {
-        [Message {
-            kind: MessageType::VIDEO,
-            timestamp: 0,
-            stream_id: 1,
-            payload: Bytes::from_static(&[0x17, 1, 0, 0, 0]),
-        }]
     }
 
     #[tokio::test(start_paused = true)]
