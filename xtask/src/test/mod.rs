@@ -260,10 +260,11 @@ impl Run<'_> {
                 if level == Level::System {
                     for_parts(&mut command, place);
                     if let Some(ffmpeg) = &ffmpeg {
-                        command
-                            .arg("--include-ignored")
-                            .env(FFMPEG_VARIABLE, ffmpeg);
+                        command.env(FFMPEG_VARIABLE, ffmpeg);
                     }
+                }
+                if full {
+                    command.arg("--include-ignored");
                 }
                 eprintln!(
                     "\n     running {} ({})",

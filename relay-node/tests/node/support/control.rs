@@ -220,6 +220,12 @@ impl Controlled {
             }
             Some(ToControl::Figures(figures)) => self.figures.push_back(figures),
             Some(ToControl::Applied(applied)) => self.applied = applied.rev,
+            // Once a minute; a node whose report is not answered takes its socket for dead.
+            Some(ToControl::Report(_)) => {
+                self.peer
+                    .send(&ToNode::Reconciliation(reconciliation()))
+                    .await;
+            }
             Some(_) => {}
             None => panic!("the node has closed its socket"),
         }
