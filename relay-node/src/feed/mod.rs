@@ -151,6 +151,11 @@ impl Feed {
         self.gather
     }
 
+    /// How many readers there are.
+    pub fn readers(&self) -> usize {
+        self.readers.count()
+    }
+
     /// Where its readers are to be.
     pub fn shard(&self) -> &Shard {
         &self.shard

@@ -80,6 +80,10 @@ impl Readers {
         }
     }
 
+    pub(super) fn count(&self) -> usize {
+        self.lock().by_number.len()
+    }
+
     /// One pass over all of them.
     fn tell(&self) {
         for reader in self.lock().by_number.values() {
@@ -97,9 +101,7 @@ impl Readers {
 
 impl fmt::Debug for Readers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Readers")
-            .field(&self.lock().by_number.len())
-            .finish()
+        f.debug_tuple("Readers").field(&self.count()).finish()
     }
 }
 

@@ -61,7 +61,7 @@ pub(super) async fn serve<S, C>(
         publisher: None,
         place: Arc::new(place),
         media: Vec::new(),
-        gathering: Gathering::new(Duration::ZERO),
+        gathering: Gathering::new(Duration::ZERO, since.into_std()),
         is_ending_window: false,
         asked_to_move: false,
     };
@@ -255,8 +255,12 @@ impl<S: AsyncRead + AsyncWrite + Holds + Unpin> Session<S> {
         self.is_ending_window = true;
         let read = self.read_rest().await;
         self.is_ending_window = false;
-        self.stream.set_reading(Reading::AsItComes);
-        self.gathering.end();
+        let outputs = self.publisher.as_ref().map_or(0, Publisher::outputs);
+        let goes_on = self.gathering.ends(clock::now(), outputs);
+        self.stream.set_reading(match goes_on {
+            true => Reading::Held,
+            false => Reading::AsItComes,
+        });
         if let Some(publisher) = &self.publisher {
             publisher.tell();
         }
@@ -335,7 +339,7 @@ impl<S: AsyncRead + AsyncWrite + Holds + Unpin> Session<S> {
         let bytes = self.media.iter().map(|message| message.payload.len()).sum();
         let keyframe = publisher.append(self.media.drain(..));
         if self.is_ending_window {
-            return;
+            return self.gathering.takes_at_end(bytes);
         }
         let is_open = self.gathering.until().is_some();
         match self.gathering.takes(clock::now(), bytes, keyframe) {
@@ -353,7 +357,7 @@ impl<S: AsyncRead + AsyncWrite + Holds + Unpin> Session<S> {
     fn take_answer(&mut self, answer: Result<Publisher, Refusal>) -> Result<(), ServerError> {
         match answer {
             Ok(publisher) => {
-                self.gathering = Gathering::new(publisher.gather());
+                self.gathering = Gathering::new(publisher.gather(), self.registry.since());
                 self.publisher = Some(publisher);
                 self.rtmp.accept(clock::now())?;
             }

@@ -33,18 +33,21 @@ pub(super) trait Holds {
 pub(super) struct EncoderSocket {
     stream: TcpStream,
     reading: Reading,
+    /// What wakes the task, in bytes.
+    low_water: u32,
     /// Whether the last read of all there is has left nothing.
     is_empty: bool,
 }
 
 /// How much is read at once of what nobody was woken by, in bytes: the buffer must be cleared first.
-const READ: usize = 16 << 10;
+const READ: usize = 32 << 10;
 
 impl EncoderSocket {
     pub(super) fn new(stream: TcpStream) -> Self {
         Self {
             stream,
             reading: Reading::AsItComes,
+            low_water: 1,
             is_empty: false,
         }
     }
@@ -63,8 +66,11 @@ impl Holds for EncoderSocket {
             Reading::Held => HELD_MAX,
             Reading::AllThereIs => return,
         };
-        // Where it does not work, everything is read as it comes, and costs what that costs.
-        let _ = socket::wake_from(&self.stream, low_water);
+        if low_water != self.low_water {
+            self.low_water = low_water;
+            // Where it does not work, everything is read as it comes, and costs what that costs.
+            let _ = socket::wake_from(&self.stream, low_water);
+        }
     }
 }
 

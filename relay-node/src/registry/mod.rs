@@ -10,7 +10,7 @@ mod teller;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use broadcast::{Budget, Quota, Revision, RevisionGuard, Usage, Verdict};
 use rtmp::server::Refusal;
@@ -52,6 +52,7 @@ pub struct Registry {
     rivals: Arc<Rivals>,
     /// Another process takes encoders in in place of this one.
     handed_over: CancellationToken,
+    since: Instant,
 }
 
 /// What another process of this node hears that begins a broadcast.
@@ -118,7 +119,13 @@ impl Registry {
             ended: Notify::new(),
             rivals: Arc::default(),
             handed_over: CancellationToken::new(),
+            since: clock::now(),
         }
+    }
+
+    /// When it was made.
+    pub(crate) fn since(&self) -> Instant {
+        self.since
     }
 
     /// The system whose own outputs are refused as encoders.

@@ -52,6 +52,11 @@ impl Publisher {
         self.feed.gather()
     }
 
+    /// How many outputs are told.
+    pub fn outputs(&self) -> usize {
+        self.feed.readers()
+    }
+
     /// The thread of the broadcast.
     pub fn shard(&self) -> &Shard {
         self.feed.shard()
