@@ -128,7 +128,7 @@ fn prepare(media: Media, client: PublishClient) -> Result<(Vec<Bytes>, mpsc::Rec
     Ok((headers, prepared))
 }
 
-struct Output(Box<dyn Stream>);
+pub(super) struct Output(Box<dyn Stream>);
 
 trait Stream: Read + Write {}
 
@@ -136,7 +136,7 @@ impl<T: Read + Write> Stream for T {}
 
 impl Output {
     /// Connects, and publishes; the client of the stream, for who makes its messages.
-    fn connect(
+    pub(super) fn connect(
         port: u16,
         tls: Option<&Arc<ClientConfig>>,
         key: &str,
@@ -170,7 +170,7 @@ impl Output {
         }
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.0.write_all(bytes)?;
         self.0.flush()?;
         Ok(())

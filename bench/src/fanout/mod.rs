@@ -1,5 +1,6 @@
 //! What relaying costs: ours, its peers, and the floor of the machine, one after the other.
 
+mod bare;
 mod floor;
 pub(crate) mod media;
 mod processors;
@@ -11,7 +12,7 @@ pub(crate) mod usage;
 
 use std::fmt;
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
@@ -108,8 +109,8 @@ impl Plan {
         }
         if relays.is_empty() {
             relays = Relay::ALL.to_vec();
-            // What the gathered floors show does not change from day to day.
-            relays.retain(|relay| !quick || !relay.is_gathered_floor());
+            // What these show does not change from day to day.
+            relays.retain(|relay| !quick || !relay.is_bound());
         }
         if shapes.is_empty() {
             shapes = vec![(1, 50, 6), (1, 10, 12), (10, 5, 6)];
@@ -156,7 +157,7 @@ fn shape(text: &str) -> Result<Shape> {
 /// What may be said to it.
 pub(crate) const USAGE: &str = "it takes --quick, --rtmp or --rtmps alone, \
      --cases=1x50@6,1x10@12,10x5@6 or others (inputs x outputs @ Mbps), and \
-     --relays=floor,floor-20,floor-100,ours-0,ours-20,ours-100,nginx,tee or some of these";
+     --relays=floor,floor-20,floor-100,bare-0,bare-20,bare-100,ours-0,ours-20,ours-100,nginx,tee or some of these";
 
 /// Measures, and prints a table for each case.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
@@ -241,18 +242,24 @@ impl Bench {
         let started = relay.start(case, port, &self.authority, self.processors)?;
         let stop = CancellationToken::new();
         let gather = match relay {
-            Relay::Floor(gather) => Duration::from_millis(gather),
+            Relay::Floor(gather) | Relay::Bare(gather) => Duration::from_millis(gather),
             _ => Duration::ZERO,
         };
-        let (source, floor) = self.publish(case, port, (&started, gather), &sent, &stop);
+        let (begun, thread) = mpsc::channel();
+        let bare = self.pass_on(case, port, (&started, gather), begun.clone())?;
+        let source = self.publish(case, port, (&started, gather), (&sent, &stop), begun);
 
-        let measured = watch(&started, &floor, case, &sent, &sinks, window);
+        let measured = watch(&started, &thread, case, &sent, &sinks, window);
         stop.cancel();
         let published = source.join().map_err(|_| anyhow!("the source panicked"))?;
+        let passed_on = bare.map(JoinHandle::join).transpose();
         let ended = started.end();
         let streams = sinks_end.wait(case, &sinks);
         let measured = measured?;
         published?;
+        passed_on
+            .map_err(|_| anyhow!("the bare relay panicked"))?
+            .transpose()?;
         ended?;
         Ok(measured.figures(&sent, &streams?))
     }
@@ -284,21 +291,39 @@ impl Bench {
         Ok((port, SinksEnd { stop, thread }))
     }
 
+    /// Starts the bare relay's thread, if that is what is measured; it tells where it is in `/proc`.
+    fn pass_on(
+        &self,
+        case: Case,
+        sink: u16,
+        (started, gather): (&Started, Duration),
+        begun: mpsc::Sender<PathBuf>,
+    ) -> Result<Option<JoinHandle<Result<()>>>> {
+        let Some(listener) = &started.listener else {
+            return Ok(None);
+        };
+        let (listener, tls) = (listener.try_clone()?, Arc::clone(&self.client));
+        let processors = self.processors;
+        Ok(Some(thread::spawn(move || {
+            processors.be_measured()?;
+            bare::run((case, gather), &listener, sink, &tls, &begun)
+        })))
+    }
+
     /// Starts the publishers' thread, or the floor's, which tells where it is in `/proc`.
     fn publish(
         &self,
         case: Case,
         port: u16,
         (started, gather): (&Started, Duration),
-        sent: &[Arc<Sent>],
-        stop: &CancellationToken,
-    ) -> (JoinHandle<Result<()>>, mpsc::Receiver<std::path::PathBuf>) {
-        let (begun, floor) = mpsc::channel();
+        (sent, stop): (&[Arc<Sent>], &CancellationToken),
+        begun: mpsc::Sender<PathBuf>,
+    ) -> JoinHandle<Result<()>> {
         let (sent, stop) = (sent.to_vec(), stop.clone());
         let targets = started.targets.clone();
         let tls = Arc::clone(&self.client);
         let processors = self.processors;
-        let thread = thread::spawn(move || {
+        thread::spawn(move || {
             if targets.is_empty() {
                 processors.be_measured()?;
                 return floor::run((case, gather), port, &tls, &sent, &stop, &begun);
@@ -316,15 +341,14 @@ impl Bench {
                 }
                 Ok(())
             })
-        });
-        (thread, floor)
+        })
     }
 }
 
 /// Waits until every output has begun, and then looks at the relay for as long as `window`.
 fn watch(
     started: &Started,
-    floor: &mpsc::Receiver<std::path::PathBuf>,
+    thread: &mpsc::Receiver<PathBuf>,
     case: Case,
     sent: &[Arc<Sent>],
     sinks: &Sinks,
@@ -340,8 +364,8 @@ fn watch(
         thread::sleep(Duration::from_millis(10));
     }
     thread::sleep(SETTLE);
-    let floor = floor.try_recv().ok();
-    let cpu = || match &floor {
+    let thread = thread.try_recv().ok();
+    let cpu = || match &thread {
         Some(thread) => usage::cpu_of(thread),
         None => usage::cpu(&started.pids()),
     };

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::net::TcpListener;
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use system_tests::authority::Authority;
 use system_tests::ports;
 use system_tests::process::Running;
 
+use super::bare::publishing_key;
 use super::processors::Processors;
 use super::sink::key;
 use super::source::Target;
@@ -21,6 +23,8 @@ pub(super) enum Relay {
     /// Not a relay: the same bytes from one thread that has them, gathered for so many
     /// milliseconds.
     Floor(u64),
+    /// The least that a relay can be, gathering for so many milliseconds.
+    Bare(u64),
     /// Ours, gathering for so many milliseconds.
     Ours(u64),
     /// nginx with its RTMP module; for RTMPS its stream module does TLS.
@@ -34,10 +38,13 @@ impl Relay {
     pub(super) const FLOOR: Self = Self::Floor(0);
 
     /// In the order in which they run.
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::FLOOR,
         Self::Floor(20),
         Self::Floor(100),
+        Self::Bare(0),
+        Self::Bare(20),
+        Self::Bare(100),
         Self::Ours(0),
         Self::Ours(20),
         Self::Ours(100),
@@ -50,6 +57,7 @@ impl Relay {
         match self {
             Self::FLOOR => "floor".to_owned(),
             Self::Floor(gather) => format!("floor, gathering {gather} ms"),
+            Self::Bare(gather) => format!("bare, gather {gather} ms"),
             Self::Ours(gather) => format!("ours, gather {gather} ms"),
             Self::Nginx => "nginx-rtmp".to_owned(),
             Self::Tee => "FFmpeg tee".to_owned(),
@@ -62,6 +70,9 @@ impl Relay {
             "floor" => Self::FLOOR,
             "floor-20" => Self::Floor(20),
             "floor-100" => Self::Floor(100),
+            "bare-0" => Self::Bare(0),
+            "bare-20" => Self::Bare(20),
+            "bare-100" => Self::Bare(100),
             "ours-0" => Self::Ours(0),
             "ours-20" => Self::Ours(20),
             "ours-100" => Self::Ours(100),
@@ -71,9 +82,14 @@ impl Relay {
         })
     }
 
-    /// Whether it is the floor of what gathering can be.
-    pub(super) fn is_gathered_floor(self) -> bool {
-        matches!(self, Self::Floor(_)) && self != Self::FLOOR
+    /// Whether it only shows what others could be at best.
+    pub(super) fn is_bound(self) -> bool {
+        matches!(self, Self::Floor(_) | Self::Bare(_)) && self != Self::FLOOR
+    }
+
+    /// Whether it is a thread of the measuring process.
+    pub(super) fn is_thread(self) -> bool {
+        matches!(self, Self::Floor(_) | Self::Bare(_))
     }
 
     /// Whether its cost is compared with ours.
@@ -94,11 +110,13 @@ impl Relay {
             processors,
             processes: Vec::new(),
             targets: Vec::new(),
+            listener: None,
             _folder: folder,
         };
         let place = started._folder.path().to_owned();
         match self {
             Self::Floor(_) => {}
+            Self::Bare(_) => bare(&mut started, case)?,
             Self::Ours(gather) => ours(&mut started, &place, case, sink, authority, gather)?,
             Self::Nginx => nginx(&mut started, &place, case, sink)?,
             Self::Tee => tee(&mut started, &place, case, sink)?,
@@ -114,6 +132,8 @@ pub(super) struct Started {
     processes: Vec<Running>,
     /// Where its publishers go.
     pub(super) targets: Vec<Target>,
+    /// Where the bare one listens, which is to be a thread of this process.
+    pub(super) listener: Option<TcpListener>,
     _folder: tempfile::TempDir,
 }
 
@@ -130,6 +150,20 @@ impl Started {
         }
         Ok(())
     }
+}
+
+fn bare(started: &mut Started, case: Case) -> Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let port = listener.local_addr()?.port();
+    started
+        .targets
+        .extend((0..case.inputs).map(|publisher| Target {
+            port,
+            app: "live".to_owned(),
+            key: publishing_key(publisher),
+        }));
+    started.listener = Some(listener);
+    Ok(())
 }
 
 fn ours(
@@ -158,7 +192,7 @@ fn ours(
         started.targets.push(Target {
             port,
             app: "live".to_owned(),
-            key: format!("in{publisher}"),
+            key: publishing_key(publisher),
         });
     }
     let file = folder.join("inputs.toml");

@@ -47,8 +47,8 @@ pub(super) fn print(case: Case, runs: &[(Relay, Figures)]) {
                 .filter_map(|peer| measured(peer, column))
                 .min_by(f64::total_cmp);
             line += &match measured(relay, column) {
-                // The floor is part of the measuring process.
-                Some(_) if matches!(relay, Relay::Floor(_)) && index == 1 => " – |".to_owned(),
+                // What is measured is the whole process.
+                Some(_) if relay.is_thread() && index == 1 => " – |".to_owned(),
                 Some(value) => {
                     let to = |other: Option<f64>| match other.filter(|other| *other > 0.0) {
                         Some(other) => format!("{:.2}", value / other),
