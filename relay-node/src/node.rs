@@ -113,7 +113,7 @@ impl SetUp {
             rtmps,
             rtmp: config.rtmp.clone(),
             admin: config.admin,
-            dialler: Dialler::new(policy, tls),
+            dialler: Dialler::new(policy, tls).beside(config.nodes.iter().copied()),
             system: system::name(&config.source, instance),
             media: MediaRules {
                 max_bitrate: config.max_bitrate,

@@ -47,12 +47,9 @@ pub enum Purpose {
 impl Purpose {
     /// What `address` is for. An IPv4 address that IPv6 maps or translates is judged as itself.
     pub fn of(address: IpAddr) -> Self {
-        match address {
+        match reached(address) {
             IpAddr::V4(address) => Self::of_ipv4(address),
-            IpAddr::V6(address) => match carried(address) {
-                Some(carried) => Self::of_ipv4(carried),
-                None => Self::of_ipv6(address),
-            },
+            IpAddr::V6(address) => Self::of_ipv6(address),
         }
     }
 
@@ -93,6 +90,14 @@ impl Purpose {
             [0x2000..=0x3fff, ..] => Self::Public,
             _ => Self::Reserved,
         }
+    }
+}
+
+/// The address that is reached by `address`: an IPv4 one, where IPv6 maps or translates it.
+pub fn reached(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V6(translated) => carried(translated).map_or(address, IpAddr::V4),
+        IpAddr::V4(_) => address,
     }
 }
 

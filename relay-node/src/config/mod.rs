@@ -46,6 +46,8 @@ pub struct Config {
     pub ca_file: Option<PathBuf>,
     /// Which addresses and ports destinations may have.
     pub destinations: AddressPolicy,
+    /// Where the system's other nodes are, to which no output is sent.
+    pub nodes: Vec<Network>,
     /// How long messages may wait to be written together.
     pub gather: Gather,
     /// How much media all broadcasts may hold together, in bytes.
@@ -142,6 +144,7 @@ impl Config {
                 loopback,
                 written.outputs.allow_ports,
             ),
+            nodes: written.outputs.nodes.unwrap_or_default().0,
             gather: written.outputs.gather.unwrap_or_default(),
             media_memory: match written.media.memory_mib {
                 Some(mib) => usize::try_from(mib.get())

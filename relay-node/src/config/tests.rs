@@ -49,6 +49,7 @@ ca_file = "extra-ca.pem"
 allow = ["10.0.0.0/8", "fd00::/8"]
 allow_loopback = true
 allow_ports = ["25", "6000-6063"]
+nodes = ["198.51.100.0/24"]
 gather = 50
 [media]
 memory_mib = 512
@@ -61,7 +62,7 @@ level = "debug"
 format = "json"
 "#;
 
-const EVERY_FLAG: [&str; 37] = [
+const EVERY_FLAG: [&str; 38] = [
     "--node=ams-1",
     "--rtmps-listen=127.0.0.2:1,127.0.0.2:2",
     "--rtmps-certificate=c",
@@ -92,6 +93,7 @@ const EVERY_FLAG: [&str; 37] = [
     "--outputs-allow=192.168.0.0/16,fd01::/16",
     "--outputs-allow-loopback=false",
     "--outputs-allow-ports=25,8086",
+    "--outputs-nodes=198.51.100.7/32",
     "--outputs-gather=0",
     "--media-memory-mib=256",
     "--accounts-inputs=1",
@@ -391,6 +393,7 @@ fn the_shipped_example_is_right() {
     assert!(control.url.is_some() && control.token_file.is_some() && admin.listen.is_some());
     assert!(outputs.ca_file.is_some() && outputs.allow_loopback.is_some());
     assert!(outputs.allow.is_some() && outputs.allow_ports.is_some());
+    assert!(outputs.nodes.is_some());
     assert_eq!(outputs.gather, Some(Gather::default()));
     assert!(media.memory_mib.is_some());
     assert!(hand_over.socket.is_some() && hand_over.max_minutes == Some(1440));

@@ -141,6 +141,7 @@ impl Written {
                 allow: self.outputs.allow.or(below.outputs.allow),
                 allow_loopback: self.outputs.allow_loopback.or(below.outputs.allow_loopback),
                 allow_ports: self.outputs.allow_ports.or(below.outputs.allow_ports),
+                nodes: self.outputs.nodes.or(below.outputs.nodes),
                 gather: self.outputs.gather.or(below.outputs.gather),
             },
             media: Media {
@@ -414,6 +415,14 @@ pub struct Outputs {
         value_parser = ports
     )]
     pub allow_ports: Option<PortRanges>,
+    /// Where this system's other relay nodes are: destinations are never there
+    #[arg(
+        id = "outputs-nodes",
+        long = "outputs-nodes",
+        value_name = "NETWORK",
+        value_parser = networks
+    )]
+    pub nodes: Option<Networks>,
     /// How many milliseconds messages may wait to be written together, 0 to 100
     #[arg(
         id = "outputs-gather",
@@ -652,7 +661,7 @@ fn addresses(text: &str) -> Result<Addresses, std::net::AddrParseError> {
 }
 
 /// Networks, in the file an array of them.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Vec<String>")]
 pub struct Networks(pub Vec<Network>);
 

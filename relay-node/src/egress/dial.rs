@@ -11,7 +11,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use shared::address::{AddressPolicy, Forbidden};
+use shared::address::{AddressPolicy, Forbidden, Network};
 use shared::output_url::OutputUrl;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::task::JoinSet;
@@ -91,6 +91,15 @@ impl Dialler {
         Self {
             own: self.own.with_ingest(ingest),
             system: Some(system),
+            ..self
+        }
+    }
+
+    /// The same, where the system's other nodes are in these networks: they are not sent to.
+    #[must_use]
+    pub fn beside(self, nodes: impl IntoIterator<Item = Network>) -> Self {
+        Self {
+            own: self.own.with_nodes(nodes),
             ..self
         }
     }
@@ -290,7 +299,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use broadcast::{Budget, GATE_BURST, GATE_INTERVAL, GATE_WAIT_MAX, StartPolicy};
-    use shared::address::Network;
+
     use shared::id::{InputUid, OutputUid};
     use shared::link::{Protocol, Target};
     use shared::secret::Secret;

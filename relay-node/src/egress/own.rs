@@ -6,7 +6,7 @@ use std::sync::Arc;
 use broadcast::Reason;
 use nix::ifaddrs::getifaddrs;
 use nix::sys::socket::SockaddrStorage;
-use shared::address::AddressPolicy;
+use shared::address::{AddressPolicy, Network, reached};
 
 use super::DialError;
 
@@ -14,10 +14,12 @@ use super::DialError;
 /// to it.
 const OWN_MACHINE: &str = "the destination is the relay's own machine, which outputs may not use";
 
-/// The addresses of this machine, and the listeners of encoders among them.
+/// The addresses of this machine, the listeners of encoders among them, and where the system's other
+/// nodes are.
 #[derive(Clone)]
 pub(super) struct Own {
     ingest: Arc<[SocketAddr]>,
+    nodes: Arc<[Network]>,
     interfaces: fn() -> Vec<IpAddr>,
 }
 
@@ -26,6 +28,7 @@ impl Default for Own {
     fn default() -> Self {
         Self {
             ingest: Arc::new([]),
+            nodes: Arc::new([]),
             interfaces,
         }
     }
@@ -40,8 +43,16 @@ impl Own {
         }
     }
 
-    /// Judges addresses that `policy` allows: an encoder's listener is never an output's destination,
-    /// and the machine's other ports are only where the operator names the address. The interfaces are
+    /// With the system's other nodes in these networks.
+    pub(super) fn with_nodes(self, nodes: impl IntoIterator<Item = Network>) -> Self {
+        Self {
+            nodes: nodes.into_iter().collect(),
+            ..self
+        }
+    }
+
+    /// Judges addresses that `policy` allows: neither an encoder's listener nor another node is ever an
+    /// output's destination, and the machine's other ports are only where the operator names the address. The interfaces are
     /// read anew each time: addresses come and go.
     pub(super) fn judge(
         &self,
@@ -50,7 +61,7 @@ impl Own {
     ) -> Vec<Result<SocketAddr, DialError>> {
         let interfaces = (self.interfaces)();
         let judge = |address: &SocketAddr| {
-            let ip = address.ip().to_canonical();
+            let ip = reached(address.ip());
             // What is unspecified is the machine itself, as most systems read it.
             let is_own = ip.is_loopback() || ip.is_unspecified() || interfaces.contains(&ip);
             let is_ingest = |listener: &SocketAddr| {
@@ -58,7 +69,8 @@ impl Own {
                 let is_there = at == ip || (is_own && (at.is_unspecified() || ip.is_unspecified()));
                 listener.port() == address.port() && is_there
             };
-            if self.ingest.iter().any(is_ingest) {
+            let is_node = self.nodes.iter().any(|nodes| nodes.holds(ip));
+            if is_node || self.ingest.iter().any(is_ingest) {
                 return Err(Reason::Loop.into());
             }
             if is_own && !policy.names(ip) {
@@ -111,6 +123,7 @@ mod tests {
             ("[::]:443", "203.0.113.7:443", true),
             ("[::]:443", "[fd00::7]:443", true),
             ("[::]:443", "[::ffff:203.0.113.7]:443", true),
+            ("[::]:443", "[64:ff9b::203.0.113.7]:443", true),
             ("[::]:443", "127.0.0.1:443", true),
             ("[::]:443", "127.9.9.9:443", true),
             ("[::]:443", "0.0.0.0:443", true),
@@ -126,6 +139,27 @@ mod tests {
             let expected = if is_loop { Err(Reason::Loop) } else { Ok(()) };
             let found = judge(&[listener], everything, address);
             assert_eq!(found, expected, "{listener} {address}");
+        }
+    }
+
+    #[test]
+    fn no_port_of_another_node_is_a_destination_whatever_is_allowed() {
+        let nodes = ["198.51.100.16/28", "2001:db8:7::/48"];
+        let own = Own::default().with_nodes(nodes.map(|nodes| nodes.parse().unwrap()));
+        let everything = "0.0.0.0/0,::/0".parse().unwrap();
+        for (address, is_node) in [
+            ("198.51.100.15:443", false),
+            ("198.51.100.16:443", true),
+            ("198.51.100.31:8080", true),
+            ("198.51.100.32:443", false),
+            ("[::ffff:198.51.100.20]:443", true),
+            ("[64:ff9b::198.51.100.20]:443", true),
+            ("[2001:db8:7:ffff::1]:1935", true),
+            ("[2001:db8:8::1]:1935", false),
+        ] {
+            let judged = own.judge(&[address.parse().unwrap()], &everything);
+            let is_loop = matches!(&judged[..], [Err(error)] if error.reason == Reason::Loop);
+            assert_eq!(is_loop, is_node, "{address}");
         }
     }
 

@@ -33,6 +33,19 @@ async fn by_address_it_is_seen_before_anything_is_sent() {
 }
 
 #[tokio::test]
+async fn another_node_that_the_operator_names_is_not_even_connected_to() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut node =
+        Controlled::with(|config| config.nodes = vec!["127.0.0.1/32".parse().unwrap()]).await;
+    let failed = failure(&mut node, format!("rtmp://{address}/live")).await;
+    assert_eq!(failed.reason.as_deref(), Some("loop"));
+    let connected = std::pin::pin!(listener.accept());
+    let nobody = tokio::time::timeout(std::time::Duration::ZERO, connected).await;
+    assert!(nobody.is_err(), "it was connected to");
+}
+
+#[tokio::test]
 async fn through_another_address_the_node_knows_its_own_again() {
     let mut node = Controlled::new().await;
     let ingest = node.ingest();

@@ -101,6 +101,7 @@ pub(crate) fn config(tls: &Tls, source: Source) -> Config {
         source,
         admin: any,
         ca_file: Some(tls.path("certificate.pem")),
+        nodes: Vec::new(),
         destinations: AddressPolicy::allowing(Network::LOOPBACK),
         gather: Gather::default(),
         media_memory: broadcast::DEFAULT_BUDGET,
