@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 /// A file that is replaced, never changed.
 pub(super) struct CacheFile {
     path: PathBuf,
+    /// Where what is to replace it is written: a name of this process's own, as another one may write
+    /// at the same time. A process id would not do, which two containers may share.
+    new: PathBuf,
     /// What this process wrote last.
     written: Option<Mark>,
 }
@@ -32,10 +35,21 @@ pub(super) enum NotWritten {
 }
 
 impl CacheFile {
-    /// The file in `folder`, which need not be there yet.
-    pub(super) fn new(folder: &Path) -> Self {
+    /// The file in `folder`, which need not be there yet. `number` is random, and this process's own.
+    /// What processes have left that ended while they wrote is removed; one that writes in this very
+    /// moment fails, and writes anew or finds itself replaced.
+    pub(super) fn new(folder: &Path, number: u64) -> Self {
+        for left in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let name = left.file_name();
+            let name = name.to_string_lossy();
+            if name.starts_with(NEW_BEGINS) && name.ends_with(NEW_ENDS) {
+                // Somebody else may remove it, too.
+                let _ = fs::remove_file(left.path());
+            }
+        }
         Self {
             path: folder.join(NAME),
+            new: folder.join(format!("{NEW_BEGINS}{number:016x}{NEW_ENDS}")),
             written: None,
         }
     }
@@ -67,16 +81,15 @@ impl CacheFile {
         {
             return Err(NotWritten::Replaced);
         }
-        let new = self.path.with_extension("new");
         let mut file = OpenOptions::new()
             .write(true)
             .create(true)
             .truncate(true)
             .mode(0o600)
-            .open(&new)?;
+            .open(&self.new)?;
         file.write_all(bytes)?;
         file.sync_all()?;
-        fs::rename(&new, &self.path)?;
+        fs::rename(&self.new, &self.path)?;
         self.written = Some(Mark::of(&file.metadata()?));
         // So that the new name outlives a loss of power; the old one would do no harm.
         if let Some(folder) = self.path.parent() {
@@ -106,26 +119,31 @@ impl Mark {
 /// In the state folder.
 const NAME: &str = "key-cache.sealed";
 
+/// How the names of what is being written begin.
+const NEW_BEGINS: &str = "key-cache.";
+
+/// And how they end.
+const NEW_ENDS: &str = ".new";
+
 /// Twice what the largest book takes.
 const MAX_FILE_BYTES: u64 = 40 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
+    use std::sync::Barrier;
+    use std::thread;
 
     use super::*;
 
     #[test]
     fn is_replaced_whole_and_readable_by_its_owner_alone() {
         let folder = tempfile::tempdir().unwrap();
-        let mut file = CacheFile::new(folder.path());
-        assert!(file.read().unwrap().is_none());
         // Left by a process that was killed while it wrote.
-        fs::write(
-            folder.path().join("key-cache.new"),
-            "half of something longer",
-        )
-        .unwrap();
+        let left = folder.path().join("key-cache.0123456789abcdef.new");
+        fs::write(left, "half of something longer").unwrap();
+        let mut file = CacheFile::new(folder.path(), 1);
+        assert!(file.read().unwrap().is_none());
         for text in ["first", "second"] {
             file.write(text.as_bytes()).unwrap();
             assert_eq!(file.read().unwrap().unwrap(), text.as_bytes());
@@ -138,7 +156,7 @@ mod tests {
     #[test]
     fn the_newest_process_keeps_it() {
         let folder = tempfile::tempdir().unwrap();
-        let (mut old, mut new) = (CacheFile::new(folder.path()), CacheFile::new(folder.path()));
+        let [mut old, mut new] = [1, 2].map(|number| CacheFile::new(folder.path(), number));
         old.write(b"old").unwrap();
         new.write(b"new").unwrap();
         assert!(matches!(old.write(b"old"), Err(NotWritten::Replaced)));
@@ -151,9 +169,31 @@ mod tests {
     }
 
     #[test]
+    fn two_processes_that_write_at_once_never_mix() {
+        let folder = tempfile::tempdir().unwrap();
+        for _ in 0..20 {
+            let files = [1, 2].map(|number| CacheFile::new(folder.path(), number));
+            let begin = &Barrier::new(files.len());
+            thread::scope(|scope| {
+                for (mut file, byte) in files.into_iter().zip([b'1', b'2']) {
+                    scope.spawn(move || {
+                        begin.wait();
+                        // It may find itself replaced.
+                        let _ = file.write(&[byte; 1 << 20]);
+                    });
+                }
+            });
+            let read = CacheFile::new(folder.path(), 3).read().unwrap().unwrap();
+            assert_eq!(read.len(), 1 << 20);
+            assert!(read.iter().all(|byte| *byte == read[0]), "a mixture");
+            fs::remove_file(folder.path().join(NAME)).unwrap();
+        }
+    }
+
+    #[test]
     fn is_read_to_its_bound() {
         let folder = tempfile::tempdir().unwrap();
-        let file = CacheFile::new(folder.path());
+        let file = CacheFile::new(folder.path(), 1);
         for (length, is_read) in [(MAX_FILE_BYTES, true), (MAX_FILE_BYTES + 1, false)] {
             File::create(file.path()).unwrap().set_len(length).unwrap();
             assert_eq!(file.read().is_ok(), is_read);
@@ -163,7 +203,7 @@ mod tests {
     #[test]
     fn what_cannot_be_used_is_set_aside() {
         let folder = tempfile::tempdir().unwrap();
-        let mut file = CacheFile::new(folder.path());
+        let mut file = CacheFile::new(folder.path(), 1);
         file.write(b"noise").unwrap();
         let aside = file.set_aside().unwrap();
         assert_eq!(fs::read(aside).unwrap(), b"noise");

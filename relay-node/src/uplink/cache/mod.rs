@@ -49,7 +49,7 @@ impl KeyCache {
         let started = Moment::now();
         let file = folder
             .filter(|_| !honoured_for.is_zero())
-            .map(CacheFile::new);
+            .map(|folder| CacheFile::new(folder, super::random()));
         let kept = file
             .as_ref()
             .map_or_else(Vec::new, |file| read(file, &seal));
