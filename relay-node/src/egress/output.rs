@@ -1,5 +1,6 @@
 //! One output: the task that keeps it connected while it is wanted.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -167,6 +168,12 @@ struct Inner {
     waiting: Option<Bookmark>,
 }
 
+/// Randomness for the waits between attempts, without asking the system: this runs on the threads of
+/// media, at each event of each output. The standard library's is drawn once for each thread.
+fn jitter() -> u64 {
+    RandomState::new().hash_one(())
+}
+
 impl Inner {
     fn figures(&self) -> Figures {
         let status = self.machine.status();
@@ -262,8 +269,7 @@ impl Shared {
     ) -> Option<Action> {
         let mut inner = self.lock();
         let (before, shown) = (inner.machine.status().state, inner.shown());
-        // Without randomness retries fall together, and nothing worse.
-        let action = change(&mut inner.machine, getrandom::u64().unwrap_or_default());
+        let action = change(&mut inner.machine, jitter());
         if !matches!(inner.machine.status().state, State::Live | State::Stalled) {
             // Of the next connection nothing is known.
             inner.warnings.clear();
@@ -415,6 +421,12 @@ impl Drop for Running {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_waits_of_outputs_do_not_fall_together() {
+        let drawn: std::collections::BTreeSet<_> = (0..1000).map(|_| jitter()).collect();
+        assert_eq!(drawn.len(), 1000);
+    }
 
     #[tokio::test]
     async fn a_panic_is_a_failure_of_this_output_alone() {
