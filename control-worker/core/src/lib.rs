@@ -20,6 +20,7 @@ pub mod event_stream;
 pub mod failure;
 pub mod idempotency;
 pub mod keys;
+pub mod known;
 pub mod live_input;
 pub mod node_link;
 pub mod notification;
