@@ -1,8 +1,8 @@
 //! Answers as HTTP: always JSON, never cached.
 
 use control_core::failure::Failure;
-use serde::Serialize;
-use serde_json::Map;
+use serde::{Serialize, Serializer as _};
+use serde_json::Serializer;
 use shared::envelope::Envelope;
 use worker::web_sys;
 
@@ -42,18 +42,29 @@ impl Answer {
             } => (status, headers, body),
             Self::Whole(response) => return Ok(response.into()),
         };
-        let mut all = Map::new();
-        if body.is_some() {
-            all.insert("content-type".to_owned(), "application/json".into());
-        }
-        all.insert("cache-control".to_owned(), "no-store".into());
-        all.insert("x-content-type-options".to_owned(), "nosniff".into());
-        let named = headers.into_iter().chain(more);
-        all.extend(named.map(|(name, value)| (name.to_owned(), value.into())));
-        let all = serde_json::to_string(&all)?;
+        let kind = body
+            .is_some()
+            .then_some(("content-type", "application/json"));
+        let always = [
+            ("cache-control", "no-store"),
+            ("x-content-type-options", "nosniff"),
+        ];
+        let named = headers.iter().chain(&more);
+        let named = named.map(|(name, value)| (*name, value.as_str()));
+        let all = to_object(kind.into_iter().chain(always).chain(named))?;
         Ok(glue::answer(status, &all, body.as_deref())?)
     }
 }
+
+/// Names and values as an object in JSON. Of a name that comes twice, the last value is read.
+fn to_object<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> worker::Result<String> {
+    let mut text = Vec::with_capacity(HEADERS_BYTES);
+    Serializer::new(&mut text).collect_map(pairs)?;
+    String::from_utf8(text).map_err(|error| worker::Error::RustError(error.to_string()))
+}
+
+/// Room for the headers of nearly every answer.
+const HEADERS_BYTES: usize = 256;
 
 /// A success in the envelope.
 pub(crate) fn success<T: Serialize>(result: Option<T>) -> Result<Answer, Failure> {
@@ -64,11 +75,16 @@ pub(crate) fn success<T: Serialize>(result: Option<T>) -> Result<Answer, Failure
 pub(crate) fn json<T: Serialize>(body: &T) -> Result<Answer, Failure> {
     // The error of a serialiser could show what it was given: it is not looked at.
     let body = serde_json::to_vec(body).map_err(|_| Failure::internal())?;
-    Ok(Answer::Json {
+    Ok(of(body))
+}
+
+/// A success of which the JSON is there already.
+pub(crate) fn of(body: Vec<u8>) -> Answer {
+    Answer::Json {
         status: OK,
         headers: Vec::new(),
         body: Some(body),
-    })
+    }
 }
 
 /// A failure in the envelope.

@@ -89,7 +89,7 @@ fn sent(request: &Request) -> std::result::Result<Secret, Failure> {
 
 /// Without KV the answer is D1's alone: slower, and as right.
 async fn cached(env: &Env, hash: &TokenHash) -> Option<TokenRecord> {
-    let text = glue::text(glue::remembered(env, &hash.cache_key())).await;
+    let text = glue::remembered(env, &hash.cache_key()).text().await;
     TokenRecord::from_cache(&text.ok()??)
 }
 

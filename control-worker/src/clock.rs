@@ -1,10 +1,12 @@
 //! The time of the runtime, which stands still while a request computes.
 
 use shared::time::Timestamp;
-use worker::Date;
+use worker::js_sys::Date;
 
 /// Now, to the millisecond.
 pub(crate) fn now() -> Timestamp {
-    let millis = i64::try_from(Date::now().as_millis()).unwrap_or(i64::MAX);
+    // A whole number, far below 2^53.
+    #[expect(clippy::cast_possible_truncation)]
+    let millis = Date::now() as i64;
     Timestamp::from_micros(millis.saturating_mul(1000))
 }

@@ -79,8 +79,14 @@ async fn answer(
         return page.finish(Vec::new());
     }
     let origins = settings::origins(env);
-    let mut headers = origins.headers(request.origin());
-    headers.push((scope::HEADER, ray.to_string()));
+    // Where there is none to allow, it is not looked at.
+    let origin = match origins.is_empty() {
+        true => None,
+        false => request.header("origin"),
+    };
+    let origin = origin.as_deref();
+    let mut headers = origins.headers(origin);
+    headers.push((scope::HEADER, ray.as_str().to_owned()));
     let mut allowance = None;
     let served = serve(request, env, context, &mut allowance).await;
     request.drain().await;
@@ -89,7 +95,7 @@ async fn answer(
         Ok(answer) => answer,
         Err(failure) => match failure.allowed_methods() {
             Some(methods) if request.method() == "OPTIONS" => {
-                headers.extend(origins.preflight(request.origin(), methods));
+                headers.extend(origins.preflight(origin, methods));
                 answer::methods(methods)
             }
             _ => {

@@ -2,7 +2,7 @@
 
 mod streams;
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use control_core::change::{ChangeRequest, Changed};
 use control_core::event_stream::AccountChange;
 use control_core::keys::Keyring;
+use control_core::known::Known;
 use control_core::live_input::{self as rules, Ask, Host, LiveInputState, Publish};
 use control_core::node_link::{Handed, Sight};
 use control_core::sql::Statement;
@@ -20,10 +21,8 @@ use futures_util::lock::Mutex;
 use shared::api::ApiEvent;
 use shared::id::{AccountId, InputUid, NodeName};
 use worker::wasm_bindgen::JsValue;
-use worker::{
-    DurableObject, Env, Error, Request, Response, Result, Socket, State, Storage, WebSocket,
-    WebSocketIncomingMessage, durable_object,
-};
+use worker::wasm_bindgen::prelude::wasm_bindgen;
+use worker::{Env, Error, Result, State, Storage, WebSocket, WebSocketIncomingMessage, web_sys};
 
 use self::streams::Shown;
 use crate::d1::{self, Rows};
@@ -34,12 +33,14 @@ use crate::sockets::Sockets;
 use crate::{clock, log, object, object_sql, settings, sockets};
 
 /// The object of one live input, which is its name.
-#[durable_object]
+#[wasm_bindgen]
 pub struct LiveInput {
     desk: Rc<Desk>,
 }
 
-impl DurableObject for LiveInput {
+object::called_by_the_runtime!(LiveInput);
+
+impl LiveInput {
     fn new(state: State, env: Env) -> Self {
         let (state, sockets) = Sockets::of(state);
         Self {
@@ -56,20 +57,14 @@ impl DurableObject for LiveInput {
         }
     }
 
-    async fn fetch(&self, request: Request) -> Result<Response> {
+    async fn fetch(&self, request: web_sys::Request) -> Result<web_sys::Response> {
         let asked = Asked::of(&request).await?;
         let answer = self.desk.answer(&asked, &request);
         object::serve("a live input's object", &asked, answer).await
     }
 
-    async fn alarm(&self) -> Result<Response> {
+    async fn alarm(&self) -> Result<()> {
         self.desk.ring().await
-    }
-
-    async fn connect(&self, _: Socket) -> Result<()> {
-        Err(Error::RustError(
-            "a live input's object takes WebSockets only".into(),
-        ))
     }
 
     async fn websocket_message(
@@ -84,12 +79,12 @@ impl DurableObject for LiveInput {
     }
 
     /// Nothing is kept of a client but with its socket.
-    async fn websocket_close(&self, socket: WebSocket, _: usize, _: String, _: bool) -> Result<()> {
+    async fn websocket_close(&self, socket: WebSocket) -> Result<()> {
         sockets::answer_close(&socket);
         Ok(())
     }
 
-    async fn websocket_error(&self, _: WebSocket, _: Error) -> Result<()> {
+    async fn websocket_error(&self, _: WebSocket) -> Result<()> {
         Ok(())
     }
 }
@@ -103,47 +98,21 @@ struct Desk {
     one_at_a_time: Mutex<()>,
     sockets: Rc<Sockets>,
     tables: Tables,
-    known: Known,
+    known: Known<Stored>,
     shown: Shown,
     /// A change that the account's object was told of and whose end was not seen.
     undecided: Cell<Option<(AccountId, AccountChange)>>,
 }
 
-/// What is stored, as long as the object is awake and knows it: then it need not be read.
-#[derive(Default)]
-struct Known {
-    stored: RefCell<Option<(LiveInputState, StatusBook)>>,
-    /// How often that began or ended to change; odd while it changes.
-    changes: Cell<u64>,
-}
-
-impl Known {
-    fn get(&self) -> Option<(LiveInputState, StatusBook)> {
-        self.stored.borrow().clone()
-    }
-
-    /// What was read since there were so many changes. While it changes, what is read may be older.
-    fn read(&self, changes: u64, stored: &(LiveInputState, StatusBook)) {
-        if changes.is_multiple_of(2) && changes == self.changes.get() {
-            self.stored.replace(Some(stored.clone()));
-        }
-    }
-
-    /// It begins to change, under the lock: until that has come to its end, nothing is known.
-    fn begin(&self) -> Option<(LiveInputState, StatusBook)> {
-        self.changes.set(self.changes.get().wrapping_add(1));
-        self.stored.take()
-    }
-
-    /// It has changed to this; nothing is known where that failed.
-    fn end(&self, stored: Option<(LiveInputState, StatusBook)>) {
-        self.changes.set(self.changes.get().wrapping_add(1));
-        self.stored.replace(stored);
-    }
-}
+/// All that is stored.
+type Stored = (LiveInputState, StatusBook);
 
 impl Desk {
-    async fn answer(self: &Rc<Self>, asked: &Asked, request: &Request) -> Result<Response> {
+    async fn answer(
+        self: &Rc<Self>,
+        asked: &Asked,
+        request: &web_sys::Request,
+    ) -> Result<web_sys::Response> {
         let (host, keyring) = (self.host(), self.keyring()?);
         match asked.path() {
             "/change" => {
@@ -183,11 +152,11 @@ impl Desk {
                 object::answer(&())
             }
             "/stream" => self.open(request).await,
-            _ => Response::error("not found", 404),
+            _ => object::not_found(),
         }
     }
 
-    async fn ring(self: &Rc<Self>) -> Result<Response> {
+    async fn ring(self: &Rc<Self>) -> Result<()> {
         let host = self.host();
         let finished = async {
             self.sockets.arm().await?;
@@ -204,7 +173,7 @@ impl Desk {
             let again = self.sockets.due().map_or(RETRY, |due| due.min(RETRY));
             host.storage.set_alarm(again).await?;
         }
-        Response::empty()
+        Ok(())
     }
 
     /// What goes on, and, where the node's object answers in time, how it is doing.
@@ -306,8 +275,8 @@ impl Desk {
         })
     }
 
-    async fn read_stored(&self, host: &ObjectHost<'_>) -> Result<(LiveInputState, StatusBook)> {
-        let changes = self.known.changes.get();
+    async fn read_stored(&self, host: &ObjectHost<'_>) -> Result<Stored> {
+        let since = self.known.since();
         let stored: Option<String> = host.storage.get(STATE_KEY).await?;
         let input = self.input()?;
         let stored = match stored {
@@ -321,7 +290,7 @@ impl Desk {
             // Nothing is written until there is something to write.
             None => (LiveInputState::new(input), StatusBook::new(input)),
         };
-        self.known.read(changes, &stored);
+        self.known.read(since, &stored);
         Ok(stored)
     }
 
@@ -352,7 +321,7 @@ struct ObjectHost<'a> {
     env: &'a Env,
     sockets: &'a Sockets,
     tables: &'a Tables,
-    known: &'a Known,
+    known: &'a Known<Stored>,
 }
 
 impl ObjectHost<'_> {
@@ -395,19 +364,14 @@ impl Host for ObjectHost<'_> {
         status: Kept,
         alarm: Option<Duration>,
     ) -> Result<()> {
-        let before = self.known.begin();
-        let book = before.map(|(_, book)| book).filter(|_| status.is_empty());
-        let stored = self.put(state, &status, alarm).await;
-        let known = book.filter(|_| stored.is_ok());
-        self.known.end(known.map(|book| (state.clone(), book)));
-        stored
+        let book_stays = status.is_empty();
+        let next = |(_, book)| book_stays.then(|| (state.clone(), book));
+        let stored = self.put(state, &status, alarm);
+        self.known.change(next, stored).await
     }
 
     async fn forget(&self) -> Result<()> {
-        self.known.begin();
-        let forgotten = self.delete().await;
-        self.known.end(None);
-        forgotten
+        self.known.change(|_| None, self.delete()).await
     }
 
     async fn run(&self, batch: Vec<Statement>) -> Result<Rows> {

@@ -8,7 +8,7 @@ use control_core::trouble::Trouble;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use shared::id::{AccountId, InputUid, NodeName};
-use worker::{Env, Error, Request, Response, ResponseBuilder, Result};
+use worker::{Env, Error, Request, Response, Result, web_sys};
 
 use crate::scope::{self, Scope};
 use crate::{glue, log};
@@ -68,8 +68,8 @@ impl<'a> Object<'a> {
             &to_text(question)?,
         );
         let failed = || Error::RustError(format!("the object at {path} failed"));
-        let answer = glue::text(asked).await?.ok_or_else(failed)?;
-        from_bytes(answer.as_bytes())
+        let answer = asked.text().await?.ok_or_else(failed)?;
+        from_text(&answer)
     }
 
     /// Opens a socket at it.
@@ -102,8 +102,8 @@ pub(crate) struct Asked {
 
 impl Asked {
     /// Reads a request to its end.
-    pub(crate) async fn of(request: &Request) -> Result<Self> {
-        let text = glue::text(glue::asked(request.inner())).await?;
+    pub(crate) async fn of(request: &web_sys::Request) -> Result<Self> {
+        let text = glue::asked(request).text().await?;
         Ok(Self {
             text: text.unwrap_or_default(),
         })
@@ -116,7 +116,7 @@ impl Asked {
 
     /// The question to it.
     pub(crate) fn question<Q: DeserializeOwned>(&self) -> Result<Q> {
-        from_bytes(self.line(2).as_bytes())
+        from_text(self.line(2))
     }
 
     fn line(&self, index: usize) -> &str {
@@ -129,27 +129,96 @@ impl Asked {
 pub(crate) async fn serve(
     what: &str,
     asked: &Asked,
-    answer: impl Future<Output = Result<Response>>,
-) -> Result<Response> {
+    answer: impl Future<Output = Result<web_sys::Response>>,
+) -> Result<web_sys::Response> {
     let ray = Ray::sent(asked.line(0));
     let answered = async {
         let answered = answer.await;
         if let Err(error) = &answered {
             log::failed(what, error);
         }
-        answered.or_else(|_| Response::error("failed", 500))
+        answered.or_else(|_| failed(500))
     };
     Scope::new(ray, answered).await
 }
 
 /// An object's answer.
-pub(crate) fn answer(answer: &impl Serialize) -> Result<Response> {
-    Ok(ResponseBuilder::new().fixed(to_text(answer)?.into_bytes()))
+pub(crate) fn answer(answer: &impl Serialize) -> Result<web_sys::Response> {
+    Ok(glue::answer_of_object(&to_text(answer)?)?)
 }
 
+/// The answer to what an object is not asked.
+pub(crate) fn not_found() -> Result<web_sys::Response> {
+    failed(404)
+}
+
+fn failed(status: u16) -> Result<web_sys::Response> {
+    Ok(glue::answer(status, "{}", None)?)
+}
+
+/// Has the runtime make and call an object, as `worker::durable_object` does, but with requests and
+/// answers as they are: to take them apart and put them together again costs a crossing for each part.
+macro_rules! called_by_the_runtime {
+    ($object:ident) => {
+        #[wasm_bindgen(wasm_bindgen_futures = worker::wasm_bindgen_futures, js_sys = worker::js_sys)]
+        impl $object {
+            #[wasm_bindgen(constructor)]
+            pub fn construct(state: worker::worker_sys::DurableObjectState, env: Env) -> Self {
+                Self::new(State::from(state), env)
+            }
+
+            #[wasm_bindgen(js_name = fetch)]
+            pub async fn called(
+                &self,
+                request: worker::web_sys::Request,
+            ) -> std::result::Result<worker::web_sys::Response, JsValue> {
+                Ok(self.fetch(request).await?)
+            }
+
+            #[wasm_bindgen(js_name = alarm)]
+            pub async fn rung(&self) -> std::result::Result<(), JsValue> {
+                Ok(self.alarm().await?)
+            }
+
+            #[wasm_bindgen(js_name = webSocketMessage)]
+            pub async fn told(
+                &self,
+                socket: worker::web_sys::WebSocket,
+                message: JsValue,
+            ) -> std::result::Result<(), JsValue> {
+                let message = match message.as_string() {
+                    Some(text) => WebSocketIncomingMessage::String(text),
+                    None => WebSocketIncomingMessage::Binary(
+                        worker::js_sys::Uint8Array::new(&message).to_vec(),
+                    ),
+                };
+                Ok(self.websocket_message(socket.into(), message).await?)
+            }
+
+            #[wasm_bindgen(js_name = webSocketClose)]
+            pub async fn left(
+                &self,
+                socket: worker::web_sys::WebSocket,
+            ) -> std::result::Result<(), JsValue> {
+                Ok(self.websocket_close(socket.into()).await?)
+            }
+
+            #[wasm_bindgen(js_name = webSocketError)]
+            pub async fn lost(
+                &self,
+                socket: worker::web_sys::WebSocket,
+            ) -> std::result::Result<(), JsValue> {
+                Ok(self.websocket_error(socket.into()).await?)
+            }
+        }
+    };
+}
+
+pub(crate) use called_by_the_runtime;
+
 /// The errors of `serde_json` can quote what they could not read: they are not passed on.
-fn from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
-    serde_json::from_slice(bytes)
+fn from_text<T: DeserializeOwned>(text: &str) -> Result<T> {
+    serde_json::from_str(text)
         .map_err(|_| Error::RustError("a message between objects cannot be read".to_owned()))
 }
 

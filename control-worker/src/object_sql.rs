@@ -42,7 +42,5 @@ impl Tables {
 
 /// Runs the statements in one turn of the object, which the runtime commits whole.
 pub(crate) fn batch(sql: &SqlStorage, statements: &[Statement]) -> Result<Rows> {
-    Ok(Rows(
-        glue::rows(sql.as_ref(), &to_text(statements)?)?.into_bytes(),
-    ))
+    Ok(Rows(glue::rows(sql.as_ref(), &to_text(statements)?)?))
 }

@@ -17,10 +17,11 @@ use shared::limits::MAX_LINK_FRAME_BYTES;
 use shared::link::{
     Events, Figures, InputFigures, PING, PONG, Reconciliation, Report, Snapshot, ToControl, ToNode,
 };
+use worker::wasm_bindgen::JsValue;
+use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::{
-    DurableObject, Env, Error, Request, Response, Result, Socket, SqlStorageValue, State,
-    WebSocket, WebSocketIncomingMessage, WebSocketPair, WebSocketRequestResponsePair,
-    durable_object,
+    Env, Error, Response, Result, SqlStorageValue, State, WebSocket, WebSocketIncomingMessage,
+    WebSocketPair, WebSocketRequestResponsePair, web_sys,
 };
 
 use crate::bell::Bell;
@@ -30,7 +31,7 @@ use crate::pulse::Pulses;
 use crate::{clock, log, object, random, settings};
 
 /// The object of one relay node, which is its name.
-#[durable_object]
+#[wasm_bindgen]
 pub struct RelayNode {
     state: State,
     env: Env,
@@ -42,7 +43,9 @@ pub struct RelayNode {
     figured: Bell,
 }
 
-impl DurableObject for RelayNode {
+object::called_by_the_runtime!(RelayNode);
+
+impl RelayNode {
     fn new(state: State, env: Env) -> Self {
         let (state, pulses) = Pulses::of(state);
         Self {
@@ -55,24 +58,18 @@ impl DurableObject for RelayNode {
         }
     }
 
-    async fn fetch(&self, request: Request) -> Result<Response> {
+    async fn fetch(&self, request: web_sys::Request) -> Result<web_sys::Response> {
         let asked = Asked::of(&request).await?;
         object::serve("a relay node's object", &asked, self.answer(&asked)).await
     }
 
-    async fn alarm(&self) -> Result<Response> {
+    async fn alarm(&self) -> Result<()> {
         if let Err(error) = self.ring().await {
             log::failed("a relay node's alarm", &error);
             // The platform gives up after six failures: to it, this was none.
             self.state.storage().set_alarm(RETRY).await?;
         }
-        Response::empty()
-    }
-
-    async fn connect(&self, _: Socket) -> Result<()> {
-        Err(Error::RustError(
-            "a relay node's object takes WebSockets only".into(),
-        ))
+        Ok(())
     }
 
     async fn websocket_message(
@@ -88,17 +85,17 @@ impl DurableObject for RelayNode {
         Ok(())
     }
 
-    async fn websocket_close(&self, socket: WebSocket, _: usize, _: String, _: bool) -> Result<()> {
+    async fn websocket_close(&self, socket: WebSocket) -> Result<()> {
         self.closed(&socket).await
     }
 
-    async fn websocket_error(&self, socket: WebSocket, _: Error) -> Result<()> {
+    async fn websocket_error(&self, socket: WebSocket) -> Result<()> {
         self.closed(&socket).await
     }
 }
 
 impl RelayNode {
-    async fn answer(&self, asked: &Asked) -> Result<Response> {
+    async fn answer(&self, asked: &Asked) -> Result<web_sys::Response> {
         match asked.path() {
             "/hand" => {
                 let handed: Handed = asked.question()?;
@@ -118,17 +115,17 @@ impl RelayNode {
                 self.tell().await?;
                 Ok(answer)
             }
-            _ => Response::error("not found", 404),
+            _ => object::not_found(),
         }
     }
 
-    fn open(&self) -> Result<Response> {
+    fn open(&self) -> Result<web_sys::Response> {
         // Answered by the platform, so that a living socket wakes no object.
         let pong = WebSocketRequestResponsePair::new(PING, PONG)?;
         self.state.set_websocket_auto_response(&pong);
         let WebSocketPair { client, server } = WebSocketPair::new()?;
         self.state.accept_web_socket(&server);
-        Response::from_websocket(client)
+        Ok(Response::from_websocket(client)?.into())
     }
 
     async fn take_frame(

@@ -7,8 +7,6 @@ use control_core::ray::Ray;
 use futures_util::StreamExt as _;
 use serde::Deserialize;
 use shared::limits::MAX_BODY_BYTES;
-use worker::js_sys::Uint8Array;
-use worker::js_sys::futures::JsFuture;
 use worker::{ByteStream, Error, Result, web_sys};
 
 use crate::{glue, log};
@@ -20,16 +18,16 @@ pub(crate) struct Request {
     body_is_read: Cell<bool>,
 }
 
-/// What `glue.js` reads.
+/// What `glue.js` reads, in that order.
 #[derive(Deserialize)]
 struct Head {
     method: String,
-    url: String,
-    /// Whether there may be a body.
-    body: bool,
+    path: String,
+    /// What stands behind the question mark.
+    query: String,
+    has_body: bool,
     length: Option<String>,
     authorization: Option<String>,
-    origin: Option<String>,
     ray: Option<String>,
 }
 
@@ -51,29 +49,16 @@ impl Request {
 
     /// The path, from its first slash.
     pub(crate) fn path(&self) -> &str {
-        self.target().split('?').next().unwrap_or_default()
+        &self.head.path
     }
 
     /// What stands behind the question mark.
     pub(crate) fn query(&self) -> &str {
-        self.target().split_once('?').map_or("", |(_, query)| query)
-    }
-
-    /// Path and query of the URL, which the runtime has put in its one form: behind `scheme://host`
-    /// comes a slash, and a fragment is never sent.
-    fn target(&self) -> &str {
-        let url = &self.head.url;
-        let host = url.find("://").map_or(0, |scheme| scheme + 3);
-        let path = url.get(host..).and_then(|rest| rest.find('/'));
-        path.and_then(|path| url.get(host + path..)).unwrap_or("/")
+        &self.head.query
     }
 
     pub(crate) fn authorization(&self) -> Option<&str> {
         self.head.authorization.as_deref()
-    }
-
-    pub(crate) fn origin(&self) -> Option<&str> {
-        self.head.origin.as_deref()
     }
 
     /// The id that the platform gave it.
@@ -96,7 +81,8 @@ impl Request {
         // The runtime lets no more through than was announced: so it is read in one step.
         if self.length().is_some_and(|length| length <= bound) {
             self.body_is_read.set(true);
-            return self.whole_body().await.map_err(log::unavailable(READING));
+            let body = glue::body(&self.inner).await;
+            return Ok(body.map_err(log::unavailable(READING))?.unwrap_or_default());
         }
         let mut body = Vec::new();
         let Some(mut chunks) = self.chunks() else {
@@ -131,14 +117,9 @@ impl Request {
         self.head.length.as_ref()?.parse().ok()
     }
 
-    async fn whole_body(&self) -> Result<Vec<u8>> {
-        let whole = JsFuture::from(self.inner.array_buffer()?).await?;
-        Ok(Uint8Array::new(&whole).to_vec())
-    }
-
     /// The pieces of a body that nobody has begun to read.
     fn chunks(&self) -> Option<ByteStream> {
-        if !self.head.body || self.body_is_read.replace(true) {
+        if !self.head.has_body || self.body_is_read.replace(true) {
             return None;
         }
         self.inner.body().map(ByteStream::from)

@@ -18,8 +18,8 @@ use shared::secret::Secret;
 use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::worker_sys::DurableObjectState;
 use worker::{
-    Env, Error, Request, Response, Result, State, WebSocket, WebSocketIncomingMessage,
-    WebSocketPair, WebSocketRequestResponsePair,
+    Env, Error, Response, Result, State, WebSocket, WebSocketIncomingMessage, WebSocketPair,
+    WebSocketRequestResponsePair, web_sys,
 };
 
 use crate::{auth, clock, d1, log, random};
@@ -55,7 +55,10 @@ impl Sockets {
     }
 
     /// Opens one, of which the Worker says who it is, if it knows. One too many is closed at once.
-    pub(crate) async fn open(&self, request: &Request) -> Result<(Response, Option<Connected>)> {
+    pub(crate) async fn open(
+        &self,
+        request: &web_sys::Request,
+    ) -> Result<(web_sys::Response, Option<Connected>)> {
         let opening = request.headers().get(OPENING)?.unwrap_or_default();
         let opening: Opening = serde_json::from_str(&opening)
             .map_err(|_| Error::RustError("an opening cannot be read".to_owned()))?;
@@ -64,7 +67,7 @@ impl Sockets {
         self.0.set_websocket_auto_response(&pong);
         let before = self.all();
         let WebSocketPair { client, server } = WebSocketPair::new()?;
-        let response = Response::from_websocket(client)?;
+        let response = Response::from_websocket(client)?.into();
         let mut connected = Connected {
             socket: server,
             client: Client::new(&opening, clock::now()),

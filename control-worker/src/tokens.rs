@@ -1,5 +1,7 @@
 //! `/tokens`: what the API does with tokens.
 
+use std::cell::OnceCell;
+
 use control_core::auth::TokenRecord;
 use control_core::failure::Failure;
 use control_core::permission::Permission;
@@ -7,7 +9,6 @@ use control_core::request::{NewToken, Query, TokenPage, TokenUpdate};
 use control_core::route::TokenRoute;
 use control_core::sql::Results as _;
 use control_core::token::{self, TokenChange, TokenRequest, TokenRow};
-use serde_json::Value;
 use shared::envelope::{Envelope, Notice, code};
 use shared::id::TokenTag;
 use worker::Env;
@@ -136,11 +137,29 @@ impl Tokens<'_> {
     }
 }
 
-/// The permission groups that a token can have.
+/// The permission groups that a token can have. All of them are written once.
 fn groups(request: &Request) -> Result<Answer, Failure> {
-    let groups = Permission::named(&query(request))?;
-    let groups: Value = groups.map(Permission::shown).collect();
-    answer::success(Some(groups))
+    if request.query().is_empty() {
+        let all = GROUPS.with(|all| match all.get() {
+            Some(all) => Ok(all.clone()),
+            None => {
+                let written = write_groups(request)?;
+                Ok(all.get_or_init(|| written).clone())
+            }
+        });
+        return all.map(answer::of);
+    }
+    write_groups(request).map(answer::of)
+}
+
+fn write_groups(request: &Request) -> Result<Vec<u8>, Failure> {
+    let groups = Permission::named(&query(request))?.map(Permission::shown);
+    let groups: Vec<_> = groups.collect();
+    serde_json::to_vec(&Envelope::success(Some(groups))).map_err(|_| Failure::internal())
+}
+
+thread_local! {
+    static GROUPS: OnceCell<Vec<u8>> = const { OnceCell::new() };
 }
 
 fn query(request: &Request) -> Query {

@@ -15,10 +15,10 @@ use shared::api::EventId;
 use shared::id::AccountId;
 use shared::time::Timestamp;
 use worker::wasm_bindgen::JsValue;
+use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::{
-    AbortController, DurableObject, Env, Error, Fetch, Method, Request, RequestInit,
-    RequestRedirect, Response, Result, Socket, SqlStorage, State, Storage, WebSocket,
-    WebSocketIncomingMessage, durable_object,
+    AbortController, Env, Error, Fetch, Method, Request, RequestInit, RequestRedirect, Result,
+    SqlStorage, State, Storage, WebSocket, WebSocketIncomingMessage, web_sys,
 };
 
 use crate::d1::{self, Rows};
@@ -30,7 +30,7 @@ use crate::sockets::{Events, Reader, Sockets};
 use crate::{clock, log, object, random, settings, sockets};
 
 /// The object of one account, which is its name.
-#[durable_object]
+#[wasm_bindgen]
 pub struct Webhook {
     state: State,
     env: Env,
@@ -38,7 +38,9 @@ pub struct Webhook {
     tables: Tables,
 }
 
-impl DurableObject for Webhook {
+object::called_by_the_runtime!(Webhook);
+
+impl Webhook {
     fn new(state: State, env: Env) -> Self {
         let (state, sockets) = Sockets::of(state);
         Self {
@@ -49,12 +51,12 @@ impl DurableObject for Webhook {
         }
     }
 
-    async fn fetch(&self, request: Request) -> Result<Response> {
+    async fn fetch(&self, request: web_sys::Request) -> Result<web_sys::Response> {
         let asked = Asked::of(&request).await?;
         object::serve("an account's object", &asked, self.answer(&asked, &request)).await
     }
 
-    async fn alarm(&self) -> Result<Response> {
+    async fn alarm(&self) -> Result<()> {
         // Side by side with other events, and with the next alarm: a receiver may be slow.
         match self.office() {
             Ok(office) => {
@@ -68,13 +70,7 @@ impl DurableObject for Webhook {
                 self.state.storage().set_alarm(RETRY).await?;
             }
         }
-        Response::empty()
-    }
-
-    async fn connect(&self, _: Socket) -> Result<()> {
-        Err(Error::RustError(
-            "an account's object takes WebSockets only".into(),
-        ))
+        Ok(())
     }
 
     async fn websocket_message(
@@ -95,18 +91,18 @@ impl DurableObject for Webhook {
     }
 
     /// Nothing is kept of a client but with its socket.
-    async fn websocket_close(&self, socket: WebSocket, _: usize, _: String, _: bool) -> Result<()> {
+    async fn websocket_close(&self, socket: WebSocket) -> Result<()> {
         sockets::answer_close(&socket);
         Ok(())
     }
 
-    async fn websocket_error(&self, _: WebSocket, _: Error) -> Result<()> {
+    async fn websocket_error(&self, _: WebSocket) -> Result<()> {
         Ok(())
     }
 }
 
 impl Webhook {
-    async fn answer(&self, asked: &Asked, request: &Request) -> Result<Response> {
+    async fn answer(&self, asked: &Asked, request: &web_sys::Request) -> Result<web_sys::Response> {
         let office = self.office()?;
         match asked.path() {
             "/attempts" => object::answer(&office.rules().last_attempts().map_err(trouble)?),
@@ -150,7 +146,7 @@ impl Webhook {
                 });
                 object::answer(&())
             }
-            _ => Response::error("not found", 404),
+            _ => object::not_found(),
         }
     }
 

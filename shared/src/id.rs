@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::{Builder, Uuid};
 
@@ -44,14 +45,13 @@ macro_rules! hex_id {
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
+                serializer.serialize_str(self.0.as_simple().encode_lower(&mut [0; ID_DIGITS]))
             }
         }
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = String::deserialize(deserializer)?;
-                text.parse().map_err(serde::de::Error::custom)
+                deserializer.deserialize_str(Text).map(Self)
             }
         }
     };
@@ -92,9 +92,26 @@ hex_id! {
 #[error("an id is 32 lowercase hexadecimal digits")]
 pub struct InvalidId;
 
+/// Reads an id without a copy of its text: lists have thousands of them.
+struct Text;
+
+impl Visitor<'_> for Text {
+    type Value = Uuid;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("32 lowercase hexadecimal digits")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Uuid, E> {
+        parse_hex(text).map_err(E::custom)
+    }
+}
+
+const ID_DIGITS: usize = 32;
+
 fn parse_hex(text: &str) -> Result<Uuid, InvalidId> {
     let lowercase_hex = |b: &u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
-    if text.len() != 32 || !text.as_bytes().iter().all(lowercase_hex) {
+    if text.len() != ID_DIGITS || !text.as_bytes().iter().all(lowercase_hex) {
         return Err(InvalidId);
     }
     Uuid::try_parse(text).map_err(|_| InvalidId)
@@ -137,7 +154,7 @@ impl fmt::Display for NodeName {
 impl<'de> Deserialize<'de> for NodeName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
+        text.parse().map_err(Error::custom)
     }
 }
 

@@ -38,7 +38,7 @@ function trapping(path) {
     return found + code;
   };
   const text = readFileSync(path, "utf8")
-    .replace(/__wbg_getTime_\w+:\s*function\(\w*\)\s*\{/g, after(trap))
+    .replace(/__wbg_now_\w+:\s*function\(\w*\)\s*\{/g, after(trap))
     .replace(/async fetch\((\w+),\s*\w+,\s*\w+\)\s*\{/, (found, request) =>
       after(`globalThis.trap=${request}.headers.has("x-trap");`)(found),
     );

@@ -1,7 +1,5 @@
 //! Who is asking, and what they may.
 
-use std::fmt::Write as _;
-
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use shared::envelope::{Notice, code};
@@ -100,7 +98,7 @@ impl TokenHash {
 
     /// Where KV holds the [`TokenRecord`].
     pub fn cache_key(&self) -> String {
-        format!("token:{}", self.0)
+        ["token:", &self.0].concat()
     }
 }
 
@@ -239,11 +237,11 @@ fn malformed_headers(reason: u16, message: &str) -> Failure {
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    let digit = |value: u8| char::from_digit(value.into(), 16).unwrap_or_default();
+    let digits = |byte: &u8| [digit(byte >> 4), digit(byte & 0xf)];
+    let mut text = String::with_capacity(bytes.len() * 2);
+    text.extend(bytes.iter().flat_map(digits));
+    text
 }
 
 #[cfg(test)]

@@ -18,9 +18,14 @@ impl Origins {
         Self(origins.map(str::to_owned).collect())
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The headers of an answer to a request from `origin`, names in lower case.
     pub fn headers(&self, origin: Option<&str>) -> Vec<(&'static str, String)> {
-        if self.0.is_empty() {
+        if self.is_empty() {
             return Vec::new();
         }
         // A cache must not give one origin the answer for another.

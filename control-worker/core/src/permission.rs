@@ -4,7 +4,6 @@ use std::fmt;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::{Value, json};
 
 use crate::failure::Failure;
 use crate::request::Query;
@@ -81,18 +80,17 @@ impl Permission {
     }
 
     /// As the list of permission groups shows it.
-    pub fn shown(self) -> Value {
-        let category = match self {
-            Self::StreamRead | Self::StreamWrite => "media",
-            _ => "account_and_billing",
-        };
-        json!({
-            "id": self.id(),
-            "name": self.name(),
-            "scopes": [SCOPE],
-            "category": category,
-            "is_selectable": true,
-        })
+    pub fn shown(self) -> PermissionGroup {
+        PermissionGroup {
+            id: self.id(),
+            name: self.name(),
+            scopes: [SCOPE],
+            category: match self {
+                Self::StreamRead | Self::StreamWrite => "media",
+                _ => "account_and_billing",
+            },
+            is_selectable: true,
+        }
     }
 
     /// The permissions of which any one will do: who may write may read.
@@ -123,6 +121,16 @@ impl fmt::Display for Permission {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
+}
+
+/// A permission as the list of permission groups shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PermissionGroup {
+    id: &'static str,
+    name: &'static str,
+    scopes: [&'static str; 1],
+    category: &'static str,
+    is_selectable: bool,
 }
 
 /// What all permissions are for: one account.

@@ -1,13 +1,14 @@
 //! Ids of requests, in the form of Cloudflare's `cf-ray`.
 
 use std::fmt;
+use std::rc::Rc;
 
 use crate::auth::hex;
 
 /// The id of a request: 16 hexadecimal digits, `-`, and three letters for the place where it was
 /// answered. It stands in the answer, and in every line that the log has because of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ray(String);
+pub struct Ray(Rc<str>);
 
 impl Ray {
     /// The id that a header `cf-ray` gives: the platform sets it, and an object is told that of the
@@ -16,12 +17,16 @@ impl Ray {
         let (id, place) = header.split_once('-').unwrap_or((header, NOWHERE));
         let is_id = id.len() == 16 && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         let is_place = place.len() == 3 && place.bytes().all(|b| b.is_ascii_uppercase());
-        (is_id && is_place).then(|| Self(format!("{id}-{place}")))
+        (is_id && is_place).then(|| Self::of(id, place))
     }
 
     /// A new one.
     pub fn random(random: [u8; 8]) -> Self {
-        Self(format!("{}-{NOWHERE}", hex(&random)))
+        Self::of(&hex(&random), NOWHERE)
+    }
+
+    fn of(id: &str, place: &str) -> Self {
+        Self([id, "-", place].concat().into())
     }
 
     /// The id as text.

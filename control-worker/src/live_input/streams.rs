@@ -14,7 +14,7 @@ use futures_util::future::select;
 use shared::api::EventId;
 use shared::id::AccountId;
 use worker::js_sys::futures::spawn_local;
-use worker::{Request, Response, Result, SqlStorage, WebSocket, WebSocketIncomingMessage};
+use worker::{Result, SqlStorage, WebSocket, WebSocketIncomingMessage, web_sys};
 
 use super::{Desk, ObjectHost, unreadable};
 use crate::bell::Bell;
@@ -50,7 +50,10 @@ impl Shown {
 
 impl Desk {
     /// Opens a stream, on behalf of the Worker.
-    pub(super) async fn open(self: &Rc<Self>, request: &Request) -> Result<Response> {
+    pub(super) async fn open(
+        self: &Rc<Self>,
+        request: &web_sys::Request,
+    ) -> Result<web_sys::Response> {
         let (response, connected) = self.sockets.open(request).await?;
         if let Some(connected) = connected.filter(|one| one.client.is_admitted()) {
             self.read(Reader::New(connected)).await?;

@@ -14,11 +14,11 @@ mod token_text;
 
 use serde::de::DeserializeOwned;
 use serde::{Serialize, Serializer};
-use serde_json::{Value, json};
+use serde_json::Value;
 use shared::time::Timestamp;
 
 use crate::auth::TokenId;
-use crate::permission::Permission;
+use crate::permission::{Permission, Permissions};
 
 pub use self::list::{InputList, InputPage};
 pub use self::notification::{
@@ -57,17 +57,25 @@ impl Statement {
 /// Who asks, when, and for what permission: the one parameter of every guard. A guard looks at
 /// the token as it is now, whatever was known of it when the request came in.
 pub(crate) fn asker(token: &TokenId, needs: Permission, now: Timestamp) -> Param {
-    asks(json!(token), needs, now)
+    asks(token, needs, now)
 }
 
 /// As [`asker`], for all of several tokens at once.
 pub(crate) fn askers(tokens: &[TokenId], needs: Permission, now: Timestamp) -> Param {
-    asks(json!(tokens), needs, now)
+    asks(tokens, needs, now)
 }
 
-fn asks(id: Value, needs: Permission, now: Timestamp) -> Param {
-    let (needs, now) = (needs.granted_by(), now.as_micros());
-    Param::text(json!({"id": id, "needs": needs, "now": now}))
+fn asks(id: impl Serialize, needs: Permission, now: Timestamp) -> Param {
+    #[derive(Serialize)]
+    struct Asker<I> {
+        id: I,
+        needs: Permissions,
+        #[serde(with = "micros")]
+        now: Timestamp,
+    }
+    let needs = needs.granted_by();
+    // Ids and numbers can always be written.
+    serde_json::to_string(&Asker { id, needs, now }).map_or(Param::Null, Param::Text)
 }
 
 impl Serialize for Statement {
