@@ -19,6 +19,16 @@ pub struct Source {
 impl Source {
     /// Encodes so many seconds: H.264 with B-frames and a keyframe each second, and AAC.
     pub fn new(seconds: u32) -> Result<Self> {
+        Self::with_bitrate(seconds, None)
+    }
+
+    /// The same, at a constant bitrate of the picture where one is given, in kilobits a second.
+    pub fn with_bitrate(seconds: u32, kbps: Option<u32>) -> Result<Self> {
+        let bitrate = format!("{}k", kbps.unwrap_or(400));
+        let constant = kbps.map(|_| {
+            let filled = ["-x264-params", "nal-hrd=cbr:filler=1"];
+            [&["-maxrate", &bitrate, "-bufsize", &bitrate], &filled[..]].concat()
+        });
         let folder = tempfile::tempdir()?;
         let file = folder.path().join("source.flv");
         let output = Command::new("ffmpeg")
@@ -27,7 +37,8 @@ impl Source {
             .args(["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000"])
             .args(["-t", &seconds.to_string()])
             .args(["-c:v", "libx264", "-preset", "veryfast", "-bf", "2"])
-            .args(["-g", "30", "-pix_fmt", "yuv420p", "-b:v", "400k"])
+            .args(["-g", "30", "-pix_fmt", "yuv420p", "-b:v", &bitrate])
+            .args(constant.unwrap_or_default())
             .args(["-c:a", "aac", "-b:a", "64k"])
             .arg(&file)
             .output()

@@ -59,6 +59,16 @@ impl Ground {
         proxy: impl FnOnce(SocketAddr) -> Result<FaultProxy>,
         more: impl FnOnce(&mut Command),
     ) -> Result<Self> {
+        Self::start_from(Source::new(90)?, secure, proxy, more)
+    }
+
+    /// The same, with that before the encoder.
+    fn start_from(
+        source: Source,
+        secure: bool,
+        proxy: impl FnOnce(SocketAddr) -> Result<FaultProxy>,
+        more: impl FnOnce(&mut Command),
+    ) -> Result<Self> {
         let destination = Destination::start()?;
         let port = |url: String| -> Result<u16> {
             let port = url
@@ -86,7 +96,6 @@ impl Ground {
         };
         let authority = destination.certificates();
         let node = Node::start_with(&[input], authority, more)?;
-        let source = Source::new(90)?;
         let url = format!("rtmp://localhost:{}/live/", node.rtmp());
         let encoder = source.publish(&url, &key, &authority.certificate)?;
         for key in [&steady, &other] {
@@ -167,10 +176,16 @@ impl Ground {
     }
 }
 
+/// With this a log that keeps more than it may passes the bound of row 2 within the test: 8 s are 4 MB,
+/// the 20 s and more that the test takes over 10 MB.
+const KEPT_KBPS: u32 = 4000;
+
 /// Row 2.
 #[test]
 fn a_destination_that_stops_reading_is_given_up_and_memory_stays_flat() -> Result<()> {
-    let ground = Ground::start(false, FaultProxy::start)?;
+    // Fast enough that whatever is kept for too long shows.
+    let source = Source::with_bitrate(90, Some(KEPT_KBPS))?;
+    let ground = Ground::start_from(source, false, FaultProxy::start, |_| {})?;
     let before = resident(ground.node.pid())?;
     ground.proxy.stall(true);
     let since = Instant::now();
@@ -183,8 +198,17 @@ fn a_destination_that_stops_reading_is_given_up_and_memory_stays_flat() -> Resul
         DEAD_WITHIN + Duration::from_secs(2),
         |state, reason, _| (state, reason) == ("backoff", Some("stalled")),
     )?;
+    // Once more: it connects, and nobody answers.
+    ground.until(
+        "the next attempt",
+        Instant::now(),
+        DEAD_WITHIN + Duration::from_secs(2),
+        |state, reason, _| (state, reason) == ("backoff", Some("handshake_timeout")),
+    )?;
     let grown = resident(ground.node.pid())?.saturating_sub(before);
+    let sent = u64::from(KEPT_KBPS) * 1000 / 8 * since.elapsed().as_secs();
     eprintln!("memory has grown by {} KiB", grown / 1024);
+    ensure!(sent > 10 << 20, "too little was sent to tell: {sent} bytes");
     ensure!(grown < 8 << 20, "memory has grown by {grown} bytes");
     // It comes back when the destination does.
     ground.proxy.restore();
