@@ -110,11 +110,21 @@ impl Visitor<'_> for Text {
 const ID_DIGITS: usize = 32;
 
 fn parse_hex(text: &str) -> Result<Uuid, InvalidId> {
-    let lowercase_hex = |b: &u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
-    if text.len() != ID_DIGITS || !text.as_bytes().iter().all(lowercase_hex) {
+    if text.len() != ID_DIGITS {
         return Err(InvalidId);
     }
-    Uuid::try_parse(text).map_err(|_| InvalidId)
+    let mut bytes = [0; ID_DIGITS / 2];
+    for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        for digit in digits {
+            let value = match digit {
+                b'0'..=b'9' => digit - b'0',
+                b'a'..=b'f' => digit - b'a' + 10,
+                _ => return Err(InvalidId),
+            };
+            *byte = *byte << 4 | value;
+        }
+    }
+    Ok(Uuid::from_bytes(bytes))
 }
 
 /// A relay node's name: a DNS label, chosen by its operator.
