@@ -48,8 +48,8 @@ pub fn raise_open_files() -> io::Result<u64> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "only {limit} files may be open at once, and {publishers} encoders (ingest.max_publishers) with \
-     {outputs} outputs each need {needed}: set LimitNOFILE (or ulimit -n) to {needed} or more, or \
-     ingest.max_publishers to {fit} or less",
+     {outputs} outputs each need {needed}: set LimitNOFILE (or ulimit -n) to {needed} or more{}",
+    or_fewer_encoders(.fit),
     outputs = PER_BROADCAST - 1
 )]
 pub struct TooFewFiles {
@@ -61,6 +61,13 @@ pub struct TooFewFiles {
     pub publishers: u64,
     /// For how many of them with all their outputs the files suffice.
     pub fit: u64,
+}
+
+fn or_fewer_encoders(fit: &u64) -> String {
+    match fit {
+        0 => String::new(),
+        fit => format!(", or ingest.max_publishers to {fit} or less"),
+    }
 }
 
 /// Checks that so many files suffice when all these places are taken, and each encoder that publishes
@@ -122,7 +129,10 @@ mod tests {
         ] {
             assert!(text.contains(&part), "{text}");
         }
-        assert_eq!(check_open_files(0, places(100, 10)).unwrap_err().fit, 0);
+        // There is nothing that the other bound could be set to.
+        let error = check_open_files(0, places(100, 10)).unwrap_err();
+        assert_eq!(error.fit, 0);
+        assert!(!error.to_string().contains("or less"), "{error}");
     }
 
     #[test]
