@@ -73,9 +73,13 @@ pub(crate) fn success<T: Serialize>(result: Option<T>) -> Result<Answer, Failure
 
 /// A success of the link, whose bodies have no envelope.
 pub(crate) fn json<T: Serialize>(body: &T) -> Result<Answer, Failure> {
+    written(body).map(of)
+}
+
+/// The JSON of a body.
+pub(crate) fn written<T: Serialize>(body: &T) -> Result<Vec<u8>, Failure> {
     // The error of a serialiser could show what it was given: it is not looked at.
-    let body = serde_json::to_vec(body).map_err(|_| Failure::internal())?;
-    Ok(of(body))
+    serde_json::to_vec(body).map_err(|_| Failure::internal())
 }
 
 /// A success of which the JSON is there already.

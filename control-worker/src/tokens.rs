@@ -155,7 +155,7 @@ fn groups(request: &Request) -> Result<Answer, Failure> {
 fn write_groups(request: &Request) -> Result<Vec<u8>, Failure> {
     let groups = Permission::named(&query(request))?.map(Permission::shown);
     let groups: Vec<_> = groups.collect();
-    serde_json::to_vec(&Envelope::success(Some(groups))).map_err(|_| Failure::internal())
+    answer::written(&Envelope::success(Some(groups)))
 }
 
 thread_local! {

@@ -1,9 +1,9 @@
 //! The name by which the nodes of one system know each other's outputs.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
+use shared::hex;
 use shared::id::Instance;
 
 use crate::config::Source;
@@ -19,12 +19,8 @@ pub(crate) fn name(source: &Source, instance: Instance) -> Arc<str> {
         Source::ControlPlane { url, .. } => {
             let base = url.as_str().trim_end_matches('/');
             let digest = Sha256::digest(format!("stream connect: the system of {base}"));
-            let mut name = String::with_capacity(2 * NAME_BYTES);
-            for byte in digest.iter().take(NAME_BYTES) {
-                // Writing to a string does not fail.
-                let _ = write!(name, "{byte:02x}");
-            }
-            name.into()
+            let (name, _) = digest.split_at(NAME_BYTES);
+            hex::text(name).into()
         }
     }
 }

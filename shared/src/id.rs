@@ -7,6 +7,7 @@ use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::{Builder, Uuid};
 
+use crate::hex;
 use crate::limits::MAX_NODE_NAME_BYTES;
 
 macro_rules! hex_id {
@@ -110,20 +111,8 @@ impl Visitor<'_> for Text {
 const ID_DIGITS: usize = 32;
 
 fn parse_hex(text: &str) -> Result<Uuid, InvalidId> {
-    if text.len() != ID_DIGITS {
-        return Err(InvalidId);
-    }
     let mut bytes = [0; ID_DIGITS / 2];
-    for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        for digit in digits {
-            let value = match digit {
-                b'0'..=b'9' => digit - b'0',
-                b'a'..=b'f' => digit - b'a' + 10,
-                _ => return Err(InvalidId),
-            };
-            *byte = *byte << 4 | value;
-        }
-    }
+    hex::read(text, &mut bytes).ok_or(InvalidId)?;
     Ok(Uuid::from_bytes(bytes))
 }
 

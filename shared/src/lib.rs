@@ -8,6 +8,7 @@
 pub mod address;
 pub mod api;
 pub mod envelope;
+pub mod hex;
 pub mod id;
 pub mod limits;
 pub mod link;

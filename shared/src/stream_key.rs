@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use zeroize::Zeroizing;
 
+use crate::hex;
 use crate::id::InputUid;
 use crate::secret::{REDACTED, Secret};
 
@@ -33,10 +34,7 @@ impl StreamKey {
     /// The key as an encoder types it.
     pub fn expose(&self) -> Secret {
         let mut text = String::with_capacity(65);
-        for byte in self.secret.iter() {
-            text.push(hex_digit(byte >> 4));
-            text.push(hex_digit(byte & 0xf));
-        }
+        hex::push(&mut text, &*self.secret);
         text.push('k');
         text.push_str(&self.input.to_string());
         Secret::new(text)
@@ -50,17 +48,8 @@ impl FromStr for StreamKey {
     fn from_str(text: &str) -> Result<Self, MalformedStreamKey> {
         let (secret, input) = text.trim().split_once('k').ok_or(MalformedStreamKey)?;
         let input = input.parse().map_err(|_| MalformedStreamKey)?;
-        let digits = secret.as_bytes();
         let mut bytes = Zeroizing::new([0; 16]);
-        if digits.len() != 2 * bytes.len() {
-            return Err(MalformedStreamKey);
-        }
-        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            let [high, low] = pair else {
-                return Err(MalformedStreamKey);
-            };
-            *byte = (hex_value(*high)? << 4) | hex_value(*low)?;
-        }
+        hex::read(secret, &mut *bytes).ok_or(MalformedStreamKey)?;
         Ok(Self {
             secret: bytes,
             input,
@@ -78,22 +67,6 @@ impl fmt::Debug for StreamKey {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a stream key is 32 hexadecimal digits, the letter k, and the input's uid")]
 pub struct MalformedStreamKey;
-
-fn hex_digit(nibble: u8) -> char {
-    char::from(if nibble < 10 {
-        b'0' + nibble
-    } else {
-        b'a' + nibble - 10
-    })
-}
-
-fn hex_value(digit: u8) -> Result<u8, MalformedStreamKey> {
-    match digit {
-        b'0'..=b'9' => Ok(digit - b'0'),
-        b'a'..=b'f' => Ok(digit - b'a' + 10),
-        _ => Err(MalformedStreamKey),
-    }
-}
 
 #[cfg(test)]
 mod tests {

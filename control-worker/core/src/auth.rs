@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use shared::envelope::{Notice, code};
+use shared::hex;
 use shared::id::AccountId;
 use shared::secret::Secret;
 use shared::time::Timestamp;
@@ -88,7 +89,7 @@ pub struct TokenHash(String);
 impl TokenHash {
     /// Hashes `token`.
     pub fn of(token: &Secret) -> Self {
-        Self(hex(&Sha256::digest(token.expose().as_bytes())))
+        Self(hex::text(&Sha256::digest(token.expose().as_bytes())))
     }
 
     /// The hash as text.
@@ -234,14 +235,6 @@ fn malformed_headers(reason: u16, message: &str) -> Failure {
         )
         .because(Notice::new(reason, message)),
     )
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    let digit = |value: u8| char::from_digit(value.into(), 16).unwrap_or_default();
-    let digits = |byte: &u8| [digit(byte >> 4), digit(byte & 0xf)];
-    let mut text = String::with_capacity(bytes.len() * 2);
-    text.extend(bytes.iter().flat_map(digits));
-    text
 }
 
 #[cfg(test)]

@@ -9,13 +9,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
+use shared::hex;
 use shared::id::{AccountId, DestinationId, InputUid, NodeName, OutputUid};
 use shared::secret::Secret;
 use shared::stream_key::StreamKey;
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
-
-use crate::auth::hex;
 
 /// The operator's keys. The first one encrypts and hashes, all of them decrypt and check: a key is
 /// replaced by putting a new one before it.
@@ -299,7 +298,7 @@ impl RingKey {
     fn keyed_hash(&self, label: &[u8], message: &[u8]) -> String {
         let derived = Zeroizing::new(mac(&self.bytes, label));
         let digest = mac(&derived, message);
-        format!("{HASH_VERSION}.{}.{}", self.id, hex(&digest))
+        format!("{HASH_VERSION}.{}.{}", self.id, hex::text(&digest))
     }
 }
 
@@ -333,16 +332,10 @@ fn padded(key: &[u8; 32]) -> [u8; 64] {
 }
 
 fn key_bytes(digits: &str) -> Option<Zeroizing<[u8; 32]>> {
+    // Operators may write them in capitals.
+    let digits = Zeroizing::new(digits.to_ascii_lowercase());
     let mut bytes = Zeroizing::new([0; 32]);
-    if digits.len() != 2 * bytes.len() {
-        return None;
-    }
-    for (byte, pair) in bytes.iter_mut().zip(digits.as_bytes().chunks_exact(2)) {
-        if !pair.iter().all(u8::is_ascii_hexdigit) {
-            return None;
-        }
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
+    hex::read(&digits, &mut *bytes)?;
     Some(bytes)
 }
 
@@ -475,7 +468,7 @@ mod tests {
         let mut key = [0; 32];
         key[..4].copy_from_slice(b"Jefe");
         assert_eq!(
-            hex(&mac(&key, b"what do ya want for nothing?")),
+            hex::text(&mac(&key, b"what do ya want for nothing?")),
             "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
         );
     }

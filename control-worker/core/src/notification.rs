@@ -4,10 +4,10 @@ use shared::api::{
     ALERT_TYPE, Destination, DestinationKind, Mechanism, Mechanisms, Policy, StreamWebhook,
 };
 use shared::envelope::{Notice, code};
+use shared::hex;
 use shared::id::{AccountId, DestinationId};
 use shared::secret::Secret;
 
-use crate::auth::hex;
 use crate::failure::Failure;
 use crate::keys::{Keyring, Place};
 use crate::sql::{DestinationRow, NotificationRefusal, PolicyRow, StreamWebhookRow};
@@ -15,7 +15,7 @@ use crate::webhook::{LastAttempts, Target};
 
 /// A secret to sign with: 32 hexadecimal digits, as Cloudflare's are.
 pub fn signing_secret(random: [u8; 16]) -> Secret {
-    Secret::new(hex(&random))
+    Secret::new(hex::text(&random))
 }
 
 /// The account's webhook.

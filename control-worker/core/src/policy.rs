@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
+use shared::hex;
 use shared::id::{AccountId, TokenTag};
 use shared::limits::{MAX_GROUPS_PER_POLICY, MAX_POLICIES_PER_TOKEN};
 
-use crate::auth::hex;
 use crate::failure::Failure;
 use crate::permission::{Permission, Permissions};
 
@@ -87,7 +87,7 @@ impl Policies {
     /// As the API shows them. A policy's id follows from its token and its place.
     pub fn shown(&self, account: AccountId, token: TokenTag) -> Value {
         let policies = self.0.iter().enumerate().map(|(index, policy)| {
-            let id = hex(&Sha256::digest(format!("{token} {index}")));
+            let id = hex::text(&Sha256::digest(format!("{token} {index}")));
             let groups = policy.groups.iter();
             let groups = groups.map(|group| json!({"id": group.id(), "name": group.name()}));
             json!({

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::rc::Rc;
 
-use crate::auth::hex;
+use shared::hex;
 
 /// The id of a request: 16 hexadecimal digits, `-`, and three letters for the place where it was
 /// answered. It stands in the answer, and in every line that the log has because of it.
@@ -22,7 +22,7 @@ impl Ray {
 
     /// A new one.
     pub fn random(random: [u8; 8]) -> Self {
-        Self::of(&hex(&random), NOWHERE)
+        Self::of(&hex::text(&random), NOWHERE)
     }
 
     fn of(id: &str, place: &str) -> Self {

@@ -5,12 +5,13 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use shared::envelope::ResultInfo;
+use shared::hex;
 use shared::id::{AccountId, TokenTag};
 use shared::limits::MAX_TOKENS_PER_ACCOUNT;
 use shared::secret::{Secret, exposed};
 use shared::time::Timestamp;
 
-use crate::auth::{TokenHash, TokenId, hex};
+use crate::auth::{TokenHash, TokenId};
 use crate::failure::Failure;
 use crate::permission::{Permission, Permissions};
 use crate::policy::Policies;
@@ -20,7 +21,7 @@ use crate::sql::{self, Param, Results, RowError, Statement};
 /// A new secret for a token, from 32 bytes of randomness: 68 characters that need no quoting
 /// anywhere, with a prefix by which scanners of source code find it.
 pub fn secret(random: [u8; 32]) -> Secret {
-    Secret::new(format!("sct_{}", hex(&random)))
+    Secret::new(format!("sct_{}", hex::text(&random)))
 }
 
 /// A token as the database knows it, without its secret.

@@ -299,7 +299,6 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use broadcast::{Budget, GATE_BURST, GATE_INTERVAL, GATE_WAIT_MAX, StartPolicy};
-
     use shared::id::{InputUid, OutputUid};
     use shared::link::{Protocol, Target};
     use shared::secret::Secret;

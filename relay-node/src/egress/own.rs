@@ -52,8 +52,8 @@ impl Own {
     }
 
     /// Judges addresses that `policy` allows: neither an encoder's listener nor another node is ever an
-    /// output's destination, and the machine's other ports are only where the operator names the address. The interfaces are
-    /// read anew each time: addresses come and go.
+    /// output's destination, and the machine's other ports are only where the operator names the address.
+    /// The interfaces are read anew each time: addresses come and go.
     pub(super) fn judge(
         &self,
         addresses: &[SocketAddr],

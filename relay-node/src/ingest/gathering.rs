@@ -12,9 +12,8 @@ pub(super) const HELD_MAX: u32 = 128 << 10;
 const GRACE: Duration = Duration::from_micros(1600);
 
 /// A broadcast with no more outputs than this has its windows one after the other, and together with
-/// those of all others: what wakes the thread and reads for one costs more than the writes that are
-/// saved by a window that begins with a message. Windows that begin so hold three messages in place of
-/// two at 20 ms.
+/// those of all others like it. A window that begins with a message holds more of them (at 20 ms three in
+/// place of two), and so saves writes; but to be woken for it costs as much as some five of them.
 const FEW_OUTPUTS: usize = 8;
 
 /// For how long after its first message an encoder without a keyframe is passed on as it comes: so

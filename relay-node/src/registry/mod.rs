@@ -52,6 +52,7 @@ pub struct Registry {
     rivals: Arc<Rivals>,
     /// Another process takes encoders in in place of this one.
     handed_over: CancellationToken,
+    /// When it was made.
     since: Instant,
 }
 
@@ -123,7 +124,7 @@ impl Registry {
         }
     }
 
-    /// When it was made.
+    /// When it was made: from there windows are counted that are common to all broadcasts.
     pub(crate) fn since(&self) -> Instant {
         self.since
     }

@@ -2,10 +2,9 @@
 
 use hmac::{Hmac, KeyInit as _, Mac};
 use sha2::{Digest, Sha256};
+use shared::hex;
 use shared::secret::Secret;
 use shared::time::Timestamp;
-
-use crate::auth::hex;
 
 /// `time=<unix seconds>,sig1=<64 hex>`: the HMAC-SHA256 of the time, a full stop and the body. The
 /// secret's text is the key, not the bytes that its digits might mean.
@@ -13,7 +12,10 @@ pub(super) fn sign(secret: &Secret, body: &str, now: Timestamp) -> String {
     let time = now.as_micros().div_euclid(1_000_000);
     let mut mac = Hmac::<Sha256>::new(&block(secret.expose().as_bytes()).into());
     mac.update(format!("{time}.{body}").as_bytes());
-    format!("time={time},sig1={}", hex(&mac.finalize().into_bytes()))
+    format!(
+        "time={time},sig1={}",
+        hex::text(&mac.finalize().into_bytes())
+    )
 }
 
 /// The key as one block (RFC 2104), a form that cannot be refused.
