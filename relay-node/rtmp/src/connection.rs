@@ -16,8 +16,8 @@ use crate::message::{Message, MessageType};
 /// reading them is cut off.
 pub const MAX_QUEUED_OUTPUT: usize = 64 << 10;
 
-/// The acknowledgement window that we announce, and that we keep to if the peer announces none:
-/// 2.5 MB, as FFmpeg does; seldom enough to cost nothing, often enough to show progress.
+/// The acknowledgement window that we announce: 2.5 MB, as FFmpeg does; seldom enough to cost
+/// nothing, often enough to show progress.
 pub(crate) const WINDOW_ACK_SIZE: u32 = 2_500_000;
 
 /// One connection, from its first byte.
@@ -29,7 +29,8 @@ pub(crate) struct Connection {
     chunk_size: ChunkSize,
     handshake_bytes: u64,
     acknowledged_to_peer: u64,
-    peer_window: u32,
+    /// None until the peer announces one.
+    peer_window: Option<u32>,
     announced_window: Option<u32>,
     acknowledged_by_peer: Option<u32>,
 }
@@ -68,7 +69,7 @@ impl Connection {
             chunk_size: ChunkSize::INITIAL,
             handshake_bytes: 0,
             acknowledged_to_peer: 0,
-            peer_window: WINDOW_ACK_SIZE,
+            peer_window: None,
             announced_window: None,
             acknowledged_by_peer: None,
         }
@@ -221,7 +222,7 @@ impl Connection {
             }
             MessageType::WINDOW_ACK_SIZE => {
                 if let Some(window) = be_u32(&message.payload) {
-                    self.peer_window = window;
+                    self.peer_window = Some(window);
                 }
             }
             MessageType::SET_PEER_BANDWIDTH => {
@@ -243,13 +244,19 @@ impl Connection {
         }
     }
 
-    /// Tells the peer what came in, each half of its window: the sender that waits at the full
-    /// one, which is the peer's right, then never does.
+    /// Tells a peer that has announced a window what came in, each half of it: the sender that waits
+    /// at the full one, which is the peer's right, then never does.
+    ///
+    /// Nobody else: an encoder closes its connection with what it has not read, the kernel makes a
+    /// reset of that, and the goodbye that was still on its way is lost. As nginx-rtmp and SRS do it.
     ///
     /// Once for all that was read together, so that a window of 1 doesn't multiply the traffic.
     fn acknowledge(&mut self) {
+        let Some(window) = self.peer_window else {
+            return;
+        };
         let total = self.bytes_received();
-        if total - self.acknowledged_to_peer > u64::from(self.peer_window / 2) {
+        if total - self.acknowledged_to_peer > u64::from(window / 2) {
             self.acknowledged_to_peer = total;
             // The low 32 bits: the counter wraps on the wire.
             let wrapped = total as u32;

@@ -130,3 +130,17 @@ fn acknowledgements_carry_the_total() {
     }
     assert!(totals.is_sorted_by(|a, b| b - a >= 60_000));
 }
+
+/// FFmpeg and librtmp announce no window, and lose their goodbye if they close with anything unread.
+#[test]
+fn an_encoder_on_air_that_announces_no_window_is_told_nothing() {
+    let mut studio = Studio::new();
+    studio.on_air();
+    studio.run().unwrap();
+    studio.encoder.take_heard();
+    for _ in 0..100 {
+        studio.encoder.send(MessageType::VIDEO, 1, &[0x27; 60_000]);
+        studio.run().unwrap();
+    }
+    assert_eq!(studio.encoder.take_heard(), []);
+}
