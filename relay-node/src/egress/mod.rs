@@ -3,6 +3,7 @@
 mod connection;
 mod destination;
 mod dial;
+mod end;
 #[cfg(test)]
 mod fault;
 mod output;

@@ -15,7 +15,8 @@ use tokio::time::{sleep_until, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::Instrument;
 
-use super::session::{self, End};
+use super::end::End;
+use super::session;
 use super::{Destination, Dialler};
 use crate::clock;
 use crate::feed::{Bookmark, Feed};

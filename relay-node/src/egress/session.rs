@@ -10,12 +10,10 @@ use std::time::{Duration, Instant};
 use broadcast::{
     Action, Backlog, Event, OutputWarning, Read, Reason, Room, SendItem, Skipped, Step,
 };
+use rtmp::StreamName;
 use rtmp::client::{
-    ClientError, ClientEvent, Credentials, Demand, Login, LoginError, PublishClient, PublishTarget,
-    Words,
+    ClientEvent, Credentials, Demand, Login, LoginError, PublishClient, PublishTarget,
 };
-use rtmp::server::LOOP;
-use rtmp::{ProtocolError, StreamName};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::Notify;
 use tokio::time::{sleep_until, timeout};
@@ -23,6 +21,7 @@ use tokio_util::io::poll_read_buf;
 use tracing::Span;
 
 use super::connection::Traffic;
+use super::end::End;
 #[cfg(test)]
 use super::fault;
 use super::output::{Ask, Attempt};
@@ -38,22 +37,6 @@ pub(super) const STOP_MAX: Duration = Duration::from_secs(1);
 /// How often a live connection's socket is looked at when nothing else happens, so that a dead
 /// peer is noticed.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
-
-/// How a connection or an attempt ended.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum End {
-    /// The output's state machine ended it.
-    Aborted,
-    /// By the destination or on the way to it.
-    Failed {
-        reason: Reason,
-        words: Option<String>,
-    },
-    /// By ourselves, because what comes next is of another format.
-    Renewed,
-    /// By our own wish.
-    Stopped,
-}
 
 /// Why a connection is left.
 enum Left {
@@ -281,7 +264,7 @@ impl Session {
             }
             let inbox = self.client.read_buf();
             let received = ready!(poll_read_buf(Pin::new(&mut self.connection), cx, inbox));
-            self.take_received(received.map_err(|error| lost(&error))?)?;
+            self.take_received(received.map_err(|error| End::lost(&error))?)?;
         }
     }
 
@@ -298,7 +281,7 @@ impl Session {
                 return Poll::Ready(Ok(()));
             }
             let sent = ready!(poll_send(&mut self.connection, cx, &mut self.outbox));
-            if let Exchanged::Wrote(bytes) = sent.map_err(|error| lost(&error))? {
+            if let Exchanged::Wrote(bytes) = sent.map_err(|error| End::lost(&error))? {
                 self.attempt.shared.sent(bytes);
             }
         }
@@ -313,11 +296,8 @@ impl Session {
                     (self.live, self.unread) = (true, true);
                     self.look_at = clock::now() + LOOK_INTERVAL;
                 }
-                ClientEvent::Refused(words) => return Err(refused(words).into()),
-                ClientEvent::Ended(words) => {
-                    let (reason, words) = (Reason::ClosedByPeer, text(words));
-                    return Err(End::Failed { reason, words }.into());
-                }
+                ClientEvent::Refused(words) => return Err(End::refused(words).into()),
+                ClientEvent::Ended(words) => return Err(End::closed(words).into()),
                 ClientEvent::Unauthorized(demand) => return Err(Left::Unauthorized(demand)),
                 _ => {}
             }
@@ -382,7 +362,7 @@ impl Session {
             return Err(Reason::ClosedByPeer.into());
         }
         let processed = self.client.process(clock::now());
-        processed.map_err(|error| misbehaved(&error))?;
+        processed.map_err(|error| End::misbehaved(&error))?;
         if !self.live && self.client.is_open() {
             self.attempt.shared.event(Event::Reached(Step::Publishing));
         }
@@ -393,11 +373,11 @@ impl Session {
         let now = clock::now();
         self.client
             .handle_timeout(now)
-            .map_err(|error| misbehaved(&error))?;
+            .map_err(|error| End::misbehaved(&error))?;
         if self.live && now >= self.look_at {
             (self.look_at, self.unread) = (now + LOOK_INTERVAL, true);
             let traffic = self.connection.traffic(now);
-            let traffic = traffic.map_err(|error| lost(&error))?;
+            let traffic = traffic.map_err(|error| End::lost(&error))?;
             let event = Event::Traffic {
                 acknowledged: traffic.acknowledged,
                 outstanding: traffic.outstanding,
@@ -419,7 +399,7 @@ impl Session {
         now: Instant,
         look: impl FnOnce(&mut Connection, Instant) -> io::Result<Traffic>,
     ) -> Result<Read, End> {
-        let traffic = look(&mut self.connection, now).map_err(|error| lost(&error))?;
+        let traffic = look(&mut self.connection, now).map_err(|error| End::lost(&error))?;
         let backlog = Backlog {
             unwritten: 0,
             unacknowledged: traffic.outstanding,
@@ -470,62 +450,6 @@ impl From<End> for Left {
 impl From<Reason> for Left {
     fn from(reason: Reason) -> Self {
         Self::End(reason.into())
-    }
-}
-
-impl From<Reason> for End {
-    fn from(reason: Reason) -> Self {
-        Self::Failed {
-            reason,
-            words: None,
-        }
-    }
-}
-
-fn refused(words: Words) -> End {
-    let reason = match words.code.as_str() {
-        LOOP => Reason::Loop,
-        code if code.contains("BadName") => Reason::BadName,
-        _ => Reason::Rejected,
-    };
-    End::Failed {
-        reason,
-        words: text(words),
-    }
-}
-
-fn text(words: Words) -> Option<String> {
-    let Words {
-        code, description, ..
-    } = words;
-    match (code.is_empty(), description.is_empty()) {
-        (true, true) => None,
-        (false, true) => Some(code),
-        (true, false) => Some(description),
-        (false, false) => Some(format!("{code}: {description}")),
-    }
-}
-
-fn lost(error: &io::Error) -> End {
-    match error.kind() {
-        io::ErrorKind::TimedOut => Reason::Stalled.into(),
-        kind => End::Failed {
-            reason: Reason::ClosedByPeer,
-            words: Some(kind.to_string()),
-        },
-    }
-}
-
-fn misbehaved(error: &ClientError) -> End {
-    let reason = match error {
-        ClientError::HandshakeTimeout => Reason::HandshakeTimeout,
-        ClientError::AnswerTimeout { .. } => Reason::PublishTimeout,
-        ClientError::Protocol(ProtocolError::Handshake(_)) => Reason::HandshakeFailed,
-        _ => Reason::ProtocolError,
-    };
-    End::Failed {
-        reason,
-        words: Some(error.to_string()),
     }
 }
 
