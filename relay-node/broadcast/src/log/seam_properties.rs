@@ -1,5 +1,7 @@
 //! Any sequence of sessions and jumps, received by an output that keeps up.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -113,7 +115,14 @@ proptest! {
             // Audio may have begun alone, if the keyframe was more than a second away.
             let begins = resumed.iter().position(|item| media(&item)).unwrap_or(next);
             let said: Vec<&[u8]> = resumed[..begins].iter().map(|item| &item.payload[..]).collect();
-            prop_assert_eq!(said, vec![METADATA, VIDEO_HEADER, AUDIO_HEADER]);
+            let headers = [METADATA, VIDEO_HEADER, AUDIO_HEADER];
+            if before.iter().any(is_picture) {
+                prop_assert_eq!(said, headers);
+            } else {
+                // It may have begun with the headers of a session that lost its encoder before
+                // there was anything else, and is told those of the next one like anybody.
+                prop_assert_eq!(BTreeSet::from_iter(said), BTreeSet::from(headers));
+            }
             let last = before.iter().filter(|item| is_picture(item)).map(shown).max();
             let first = after[next..].iter().filter(|item| is_picture(item)).map(shown).min();
             prop_assert!(last < first, "shown {:?} before {:?}", last, first);
