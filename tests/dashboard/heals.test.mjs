@@ -55,6 +55,28 @@ test("a page without a network says so, and comes back when there is one", async
   await close(tab, [cut]);
 });
 
+test("a page that could not be read is read when somebody tries again", async () => {
+  const all = await rig();
+  const input = await all.createInput("Read at last");
+  const tab = await all.signedIn("/");
+  for (const [path, reads] of [
+    ["/", /\/live_inputs\?/],
+    [`/inputs/${input.uid}`, new RegExp(`/live_inputs/${input.uid}(/outputs)?$`)],
+  ]) {
+    // With its stream of events a page would come back by itself.
+    await tab.routeWebSocket(/events/, (socket) => socket.close());
+    await tab.route(reads, (route) => route.abort());
+    await tab.goto(new URL(path, all.url).href);
+    const again = tab.getByRole("button", { name: "Try again" });
+    await again.waitFor();
+    await tab.unroute(reads);
+    await again.click();
+    await tab.getByText("Read at last").first().waitFor();
+    await again.waitFor({ state: "detached" });
+  }
+  await close(tab, [/WebSocket|Failed to (load|fetch)/]);
+});
+
 test("what the Worker wants confirmed is sent back", async () => {
   const all = await rig();
   const input = await all.createInput("Confirmed");
