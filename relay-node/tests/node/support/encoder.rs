@@ -86,8 +86,8 @@ impl Encoder {
         while !self.hear().await {}
     }
 
-    /// Ends the stream properly, and waits until the node closes; whether it was asked to connect
-    /// again in all that was said since it began to publish.
+    /// Does as [`stop`](Self::stop); whether it was asked to connect again in all that was said
+    /// since it began to publish.
     pub(crate) async fn stop_and_hear(mut self) -> bool {
         self.client.stop();
         self.write().await;
@@ -123,11 +123,10 @@ impl Encoder {
         soon(self.stream.flush()).await.unwrap();
     }
 
-    /// Ends the stream properly.
-    pub(crate) async fn stop(mut self) {
-        self.client.stop();
-        self.write().await;
-        soon(self.stream.shutdown()).await.unwrap();
+    /// Ends the stream properly, and waits until the node closes: who closes a socket with
+    /// acknowledgements unread resets the connection, and may take back its goodbye.
+    pub(crate) async fn stop(self) {
+        self.stop_and_hear().await;
     }
 
     async fn event(&mut self) -> ClientEvent {
