@@ -65,6 +65,9 @@ impl Interleaver {
                 })
                 .collect();
             if busy.is_empty() {
+                // A last chunk that begins as an extended timestamp would is told from one by what
+                // comes after it.
+                self.write_chunk_size(self.chunk_size);
                 return (self.wire, self.completed);
             }
             let lane = busy[self.choose(busy.len())];
