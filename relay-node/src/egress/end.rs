@@ -7,6 +7,8 @@ use rtmp::ProtocolError;
 use rtmp::client::{ClientError, Words};
 use rtmp::server::LOOP;
 
+use super::DialError;
+
 /// How a connection or an attempt ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum End {
@@ -30,6 +32,12 @@ impl From<Reason> for End {
             reason,
             words: None,
         }
+    }
+}
+
+impl From<DialError> for End {
+    fn from(DialError { reason, words }: DialError) -> Self {
+        Self::Failed { reason, words }
     }
 }
 

@@ -20,12 +20,12 @@ use tokio::time::{sleep_until, timeout};
 use tokio_util::io::poll_read_buf;
 use tracing::Span;
 
+use super::Connection;
 use super::connection::Traffic;
 use super::end::End;
 #[cfg(test)]
 use super::fault;
 use super::output::{Ask, Attempt};
-use super::{Connection, DialError};
 use crate::clock;
 use crate::feed::{Bookmark, Reader};
 use crate::wire::{Exchanged, Outbox, exchange, poll_send};
@@ -75,8 +75,7 @@ async fn publish(
     login: Login,
 ) -> Result<(), Left> {
     let shared = &attempt.shared;
-    let part = attempt.dialler.take_part();
-    let _part = part.map_err(|DialError { reason, words }| End::Failed { reason, words })?;
+    let _part = attempt.dialler.take_part().map_err(End::from)?;
     let dialling = attempt.dialler.dial(&attempt.destination.url, |step| {
         shared.event(Event::Reached(step));
     });
@@ -86,10 +85,7 @@ async fn publish(
         () = ask.stop.cancelled() => return Ok(()),
         dialled = dialling => dialled,
     };
-    let connection = match dialled {
-        Ok(connection) => connection,
-        Err(DialError { reason, words }) => return Err(End::Failed { reason, words }.into()),
-    };
+    let connection = dialled.map_err(End::from)?;
     shared.event(Event::Reached(Step::Handshaking));
     let target = PublishTarget {
         app: attempt.destination.url.app().to_owned(),
