@@ -44,6 +44,10 @@ const TLS_TIMEOUT: Duration = Duration::from_secs(10);
 /// a tenth of a second at 10 Mbit/s keeps it busy.
 const UNSENT_MAX: u32 = 128 * 1024;
 
+/// How much is sealed at once, in bytes: the 128 KiB of media that a window holds at most with their chunk
+/// headers, so that it leaves in one write. What is sealed can no longer be skipped either.
+const SEALED_MAX: usize = 144 * 1024;
+
 /// What is said where too many outputs want to connect to one address.
 const CROWDED: &str = "this relay makes too many connections to this address already";
 
@@ -150,7 +154,10 @@ impl Dialler {
         let name = ServerName::try_from(url.host().to_owned())
             .map_err(|_| DialError::from(Reason::TlsCertificate))?;
         let connector = TlsConnector::from(Arc::clone(&self.tls));
-        let stream = timeout(TLS_TIMEOUT, connector.connect(name, stream))
+        let connecting = connector.connect_with(name, stream, |session| {
+            session.set_buffer_limit(Some(SEALED_MAX));
+        });
+        let stream = timeout(TLS_TIMEOUT, connecting)
             .await
             .map_err(|_| DialError::from(Reason::TlsTimeout))?
             .map_err(|error| super::tls::explain(&error))?;
@@ -358,6 +365,7 @@ mod tests {
                 Duration::ZERO,
                 Budget::default(),
                 Shards::here().pick(),
+                clock::now(),
             )),
             dialler,
             StartPolicy::FirstKeyframe,
