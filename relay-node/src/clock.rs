@@ -9,6 +9,24 @@ pub fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
+/// Moments at equal distances: what need not be exact falls on one together, and costs one wake-up.
+#[derive(Clone, Copy, Debug)]
+pub struct Beat {
+    /// One of them.
+    pub origin: Instant,
+    /// From one to the next.
+    pub length: Duration,
+}
+
+impl Beat {
+    /// The first after `now`.
+    pub fn after(self, now: Instant) -> Instant {
+        let length = self.length.as_nanos().max(1);
+        let passed = now.saturating_duration_since(self.origin).as_nanos();
+        now + Duration::from_nanos(u64::try_from(length - passed % length).unwrap_or_default())
+    }
+}
+
 /// One moment by both clocks: from it the time of day of any other can be told.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
@@ -53,6 +71,23 @@ fn micros(duration: Duration) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn beats_are_equally_far_apart_and_later_than_now() {
+        let origin = Instant::now();
+        let length = Duration::from_millis(250);
+        let beat = Beat { origin, length };
+        let nanosecond = Duration::from_nanos(1);
+        for (passed, next) in [
+            (Duration::ZERO, length),
+            (nanosecond, length),
+            (length - nanosecond, length),
+            (length, 2 * length),
+            (7 * length + nanosecond, 8 * length),
+        ] {
+            assert_eq!(beat.after(origin + passed), origin + next, "{passed:?}");
+        }
+    }
 
     #[test]
     fn the_time_of_day_follows_the_instant_both_ways() {

@@ -93,7 +93,7 @@ pub use backoff::{Backoff, Pace};
 pub use budget::{Budget, DEFAULT_BUDGET};
 pub use cursor::{
     AUDIO_ALONE, Backlog, CACHED_GOP_AGE, CATCH_UP_MAX, Cursor, FIRST_KEYFRAME_LAG, Need,
-    RESUME_LAG, Read, Room, SendItem, Skipped, StartPolicy,
+    RESUME_LAG, Read, Room, SendItem, Skipped, StartPolicy, Stride,
 };
 pub use gate::{GATE_BURST, GATE_INTERVAL, GATE_WAIT_MAX, Gate};
 pub use ingest::{

@@ -18,8 +18,8 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// Counts bytes that came at `now`.
-    pub fn count(&mut self, now: Instant, bytes: usize) {
+    /// Counts bytes that came at `now`, or from then on.
+    pub fn count(&mut self, now: Instant, bytes: u64) {
         let step_is_over = self
             .steps
             .back()
@@ -32,7 +32,7 @@ impl Meter {
             }
             self.steps.push_back((now, self.total));
         }
-        self.total += bytes as u64;
+        self.total += bytes;
     }
 
     /// All bytes.

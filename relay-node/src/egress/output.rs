@@ -16,7 +16,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::Instrument;
 
 use super::end::End;
-use super::session;
+use super::session::{self, LOOK_INTERVAL};
 use super::{Destination, Dialler};
 use crate::clock;
 use crate::feed::{Bookmark, Feed};
@@ -162,6 +162,8 @@ pub(super) struct Shared(Mutex<Inner>);
 struct Inner {
     machine: OutputMachine,
     sent: Meter,
+    /// Until when `sent` is known.
+    told: Instant,
     skipped: Skipped,
     warnings: Vec<OutputWarning>,
     observer: Option<Observer>,
@@ -187,10 +189,17 @@ impl Inner {
             connects: status.connects,
             next_retry: status.next_retry,
             sent: self.sent.total(),
-            bitrate: self.sent.bits_per_second(clock::now()),
+            bitrate: self.bitrate(),
             skipped: self.skipped,
             warnings: self.warnings.clone(),
         }
+    }
+
+    fn bitrate(&self) -> u64 {
+        // Of the time since, nothing is known yet, unless it is longer than it may be.
+        let now = clock::now();
+        let until = now.checked_sub(LOOK_INTERVAL).unwrap_or(now);
+        self.sent.bits_per_second(until.max(self.told))
     }
 
     /// What an observer is told the changes of.
@@ -212,6 +221,7 @@ impl Shared {
         Self(Mutex::new(Inner {
             machine: OutputMachine::new(clock::now(), policy),
             sent: Meter::default(),
+            told: clock::now(),
             skipped: Skipped::default(),
             warnings: Vec::new(),
             observer: Some(observer),
@@ -229,12 +239,13 @@ impl Shared {
         self.change(|machine, random| machine.handle(clock::now(), event, random))
     }
 
-    pub(super) fn sent(&self, bytes: usize) {
-        self.lock().sent.count(clock::now(), bytes);
-    }
-
-    pub(super) fn skipped(&self, skipped: Skipped) {
-        self.lock().skipped = skipped;
+    /// So many bytes were written since it was last told, or since a destination took the stream; and
+    /// what was skipped since then in all.
+    pub(super) fn sent(&self, bytes: u64, skipped: Skipped) {
+        let mut inner = self.lock();
+        let from = std::mem::replace(&mut inner.told, clock::now());
+        inner.sent.count(from, bytes);
+        inner.skipped = skipped;
     }
 
     /// What may be wrong at the destination that takes the stream.
@@ -276,6 +287,7 @@ impl Shared {
             inner.warnings.clear();
         } else if matches!(before, State::Connecting) {
             inner.waiting = None;
+            inner.told = clock::now();
         }
         let status = inner.machine.status();
         if status.state != before {
@@ -421,12 +433,40 @@ impl Drop for Running {
 
 #[cfg(test)]
 mod tests {
+    use broadcast::METER_WINDOW;
+
     use super::*;
 
     #[test]
     fn the_waits_of_outputs_do_not_fall_together() {
         let drawn: std::collections::BTreeSet<_> = (0..1000).map(|_| jitter()).collect();
         assert_eq!(drawn.len(), 1000);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_bitrate_is_that_of_what_was_told_until_nothing_is_told_any_more() {
+        let shared = Shared::new(StartPolicy::FirstKeyframe, Box::new(|_| {}));
+        let bitrate = || shared.lock().figures().bitrate;
+        shared.event(Event::Start);
+        tokio::time::advance(Duration::from_secs(3)).await;
+        shared.event(Event::Published);
+        assert_eq!(bitrate(), 0);
+        for _ in 0..10 {
+            tokio::time::advance(LOOK_INTERVAL).await;
+            shared.sent(125_000, Skipped::default());
+            for _ in 0..2 {
+                assert_eq!(bitrate(), 1_000_000);
+                tokio::time::advance(LOOK_INTERVAL / 4).await;
+            }
+            tokio::time::advance(LOOK_INTERVAL / 2).await;
+            shared.sent(125_000, Skipped::default());
+        }
+        assert_eq!(bitrate(), 1_000_000);
+        tokio::time::advance(2 * LOOK_INTERVAL).await;
+        assert!(bitrate() < 1_000_000, "{}", bitrate());
+        tokio::time::advance(2 * METER_WINDOW).await;
+        assert_eq!(bitrate(), 0);
+        assert_eq!(shared.lock().figures().sent, 2_500_000);
     }
 
     #[tokio::test]

@@ -105,6 +105,7 @@ async fn a_panic_in_one_output_ends_its_connection_and_nothing_else() {
             Duration::ZERO,
             Budget::default(),
             Shards::here().pick(),
+            clock::now(),
         ));
         let (broken_server, mut broken_told) = server().await;
         let (steady_server, mut steady_told) = server().await;

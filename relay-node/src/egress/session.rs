@@ -7,12 +7,10 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
-use broadcast::{
-    Action, Backlog, Event, OutputWarning, Read, Reason, Room, SendItem, Skipped, Step,
-};
+use broadcast::{Action, Backlog, Event, OutputWarning, Read, Reason, Room, SendItem, Step};
 use rtmp::StreamName;
 use rtmp::client::{
-    ClientEvent, Credentials, Demand, Login, LoginError, PublishClient, PublishTarget,
+    ClientEvent, Credentials, Demand, Framing, Login, LoginError, PublishClient, PublishTarget,
 };
 use tokio::io::AsyncWriteExt;
 use tokio::sync::Notify;
@@ -26,7 +24,7 @@ use super::end::End;
 #[cfg(test)]
 use super::fault;
 use super::output::{Ask, Attempt};
-use crate::clock;
+use crate::clock::{self, Beat};
 use crate::feed::{Bookmark, Reader};
 use crate::wire::{Exchanged, Outbox, exchange, poll_send};
 
@@ -34,9 +32,12 @@ use crate::wire::{Exchanged, Outbox, exchange, poll_send};
 /// that does not take it in this time has to find out by itself.
 pub(super) const STOP_MAX: Duration = Duration::from_secs(1);
 
-/// How often a live connection's socket is looked at when nothing else happens, so that a dead
-/// peer is noticed.
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// How often a live connection's socket is looked at, so that a dead peer is noticed, and what was sent
+/// is counted.
+pub(super) const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The looks of all outputs fall on these beats, so that a thread is not woken for each of them.
+const LOOK_BEAT: Duration = Duration::from_millis(250);
 
 /// Why a connection is left.
 enum Left {
@@ -102,20 +103,19 @@ async fn publish(
         client.introduce(&**system);
     }
     let session = Session {
-        attempt: Arc::clone(attempt),
-        span: Span::current(),
-        connection,
-        client,
+        live: None,
+        finishing: false,
+        unread: false,
+        sent: 0,
         outbox: Outbox::default(),
         bookmark: attempt.feed.bookmark(shared.start_policy()),
-        skipped: None,
-        items: Vec::new(),
-        live: false,
-        finishing: false,
-        renewing: false,
-        unread: false,
+        connection,
         failed: None,
+        renewing: false,
         look_at: clock::now(),
+        client: Box::new(client),
+        attempt: Arc::clone(attempt),
+        span: Span::current(),
     };
     let sender = Arc::new(Sender {
         session: Mutex::new(session),
@@ -146,10 +146,10 @@ struct Sender {
 }
 
 impl Reader for Sender {
-    fn grown(&self) {
+    fn grown(&self, now: Instant) {
         // Where it is locked its task is at it, or it is broken, which its task finds.
         let session = self.session.try_lock();
-        if !session.is_ok_and(|mut session| session.grown()) {
+        if !session.is_ok_and(|mut session| session.grown(now)) {
             self.wanted.notify_one();
         }
     }
@@ -199,46 +199,48 @@ impl Sender {
     }
 }
 
+/// The pass finds it cold, some tens of milliseconds after the last: what it touches of it comes first and
+/// lies together ([0114](../../../docs/decisions/0114-a-pass-touches-little.md)).
+#[repr(C)]
 struct Session {
+    /// How messages are framed, while it publishes.
+    live: Option<Framing>,
+    /// Nothing more will come: what is there is the rest.
+    finishing: bool,
+    /// Whether there may be something on the feed that was not read.
+    unread: bool,
+    /// Bytes written that were not told of.
+    sent: u64,
+    outbox: Outbox,
+    bookmark: Bookmark,
+    connection: Connection,
+    /// What went wrong in the feed's pass.
+    failed: Option<End>,
+    /// What comes next needs a connection of its own.
+    renewing: bool,
+    /// When to look at the socket next.
+    look_at: Instant,
+    client: Box<PublishClient>,
     attempt: Arc<Attempt>,
     /// What it says in the feed's pass belongs here.
     span: Span,
-    connection: Connection,
-    client: PublishClient,
-    outbox: Outbox,
-    bookmark: Bookmark,
-    /// What was told of what it has skipped.
-    skipped: Option<Skipped>,
-    /// What was read last; kept for its memory.
-    items: Vec<SendItem>,
-    live: bool,
-    /// Nothing more will come: what is there is the rest.
-    finishing: bool,
-    /// What comes next needs a connection of its own.
-    renewing: bool,
-    /// Whether there may be something on the feed that was not read.
-    unread: bool,
-    /// What went wrong in the feed's pass.
-    failed: Option<End>,
-    /// When to look at the socket next.
-    look_at: Instant,
 }
 
 impl Session {
     /// The feed has grown: sends what the socket takes. Whether its task may sleep on.
-    fn grown(&mut self) -> bool {
+    fn grown(&mut self, now: Instant) -> bool {
         #[cfg(test)]
         fault::here(&self.attempt.destination.server(), fault::Place::Pass);
         self.unread = true;
         // Where it does not publish yet or the socket is full, the task goes on by itself.
-        if !self.live || !self.outbox.is_empty() || self.failed.is_some() {
+        if self.live.is_none() || !self.outbox.is_empty() {
             return true;
         }
         // If the socket takes no more, the task waits in place of this.
-        match self.poll_send(&mut Context::from_waker(Waker::noop())) {
+        match self.poll_send(now, &mut Context::from_waker(Waker::noop())) {
             Poll::Ready(Ok(())) => !self.finishing,
             Poll::Ready(Err(end)) => {
-                self.failed = Some(end);
+                (self.failed, self.live) = (Some(end), None);
                 false
             }
             Poll::Pending => false,
@@ -254,8 +256,8 @@ impl Session {
         }
         loop {
             self.take_events()?;
-            let sent = self.poll_send(cx)?;
-            if self.finishing && (sent.is_ready() || !self.live) {
+            let sent = self.poll_send(clock::now(), cx)?;
+            if self.finishing && (sent.is_ready() || self.live.is_none()) {
                 return Poll::Ready(Ok(()));
             }
             let inbox = self.client.read_buf();
@@ -265,20 +267,23 @@ impl Session {
     }
 
     /// Sends what there is. Pending when the socket takes no more.
-    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+    fn poll_send(&mut self, now: Instant, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
         loop {
-            if self.live && self.unread && self.outbox.is_empty() {
-                self.read_feed()?;
+            if let Some(framing) = self.live
+                && self.unread
+                && self.outbox.is_empty()
+            {
+                self.read_feed(now, framing)?;
             }
             if self.outbox.is_done() {
-                if self.live && self.unread {
+                if self.live.is_some() && self.unread {
                     continue;
                 }
                 return Poll::Ready(Ok(()));
             }
             let sent = ready!(poll_send(&mut self.connection, cx, &mut self.outbox));
             if let Exchanged::Wrote(bytes) = sent.map_err(|error| End::lost(&error))? {
-                self.attempt.shared.sent(bytes);
+                self.sent += bytes as u64;
             }
         }
     }
@@ -289,8 +294,8 @@ impl Session {
                 ClientEvent::Publishing { confirmed } => {
                     tracing::debug!(confirmed, "publishing");
                     self.attempt.shared.event(Event::Published);
-                    (self.live, self.unread) = (true, true);
-                    self.look_at = clock::now() + LOOK_INTERVAL;
+                    (self.live, self.unread) = (Some(self.client.framing()), true);
+                    self.look_at = self.next_look(clock::now());
                 }
                 ClientEvent::Refused(words) => return Err(End::refused(words).into()),
                 ClientEvent::Ended(words) => return Err(End::closed(words).into()),
@@ -304,17 +309,12 @@ impl Session {
         Ok(())
     }
 
-    fn read_feed(&mut self) -> Result<(), End> {
-        let now = clock::now();
-        let mut read = self.read_after(now, Connection::recent_traffic)?;
+    fn read_feed(&mut self, now: Instant, framing: Framing) -> Result<(), End> {
+        let (mut read, mut items) = self.read_after(now, Connection::recent_traffic)?;
         if read == Read::Unsure {
-            read = self.read_after(now, Connection::traffic)?;
+            (read, items) = self.read_after(now, Connection::traffic)?;
         }
         self.unread = read == Read::Full;
-        let skipped = self.bookmark.skipped();
-        if self.skipped.replace(skipped) != Some(skipped) {
-            self.attempt.shared.skipped(skipped);
-        }
         match read {
             Read::TooSlow => return Err(Reason::TooSlow.into()),
             // First what is read of the old one.
@@ -325,17 +325,18 @@ impl Session {
             }
             Read::CaughtUp | Read::Full | Read::Unsure => {}
         }
-        if let Some(batch) = self.attempt.feed.batches().ask(&self.client, &self.items) {
-            self.items.clear();
+        let batches = self.bookmark.feed().batches();
+        if let Some(batch) = batches.ask(framing, &self.client, &items) {
             self.outbox.push_batch(batch);
+            return Ok(());
         }
         for SendItem {
             kind,
             timestamp,
             payload,
-        } in self.items.drain(..)
+        } in items.iter()
         {
-            match self.client.message(kind, timestamp, payload) {
+            match self.client.message(*kind, *timestamp, payload.clone()) {
                 Ok(message) => self.outbox.push_message(message),
                 // What came in one message always goes out in one.
                 Err(error) => self
@@ -347,7 +348,7 @@ impl Session {
     }
 
     fn deadline(&self) -> Instant {
-        let look_at = self.live.then_some(self.look_at);
+        let look_at = self.live.map(|_| self.look_at);
         let own = [look_at, self.client.poll_timeout()];
         // While it is not live the client always has a deadline.
         own.into_iter().flatten().min().unwrap_or(self.look_at)
@@ -359,7 +360,7 @@ impl Session {
         }
         let processed = self.client.process(clock::now());
         processed.map_err(|error| End::misbehaved(&error))?;
-        if !self.live && self.client.is_open() {
+        if self.live.is_none() && self.client.is_open() {
             self.attempt.shared.event(Event::Reached(Step::Publishing));
         }
         Ok(())
@@ -370,8 +371,9 @@ impl Session {
         self.client
             .handle_timeout(now)
             .map_err(|error| End::misbehaved(&error))?;
-        if self.live && now >= self.look_at {
-            (self.look_at, self.unread) = (now + LOOK_INTERVAL, true);
+        if self.live.is_some() && now >= self.look_at {
+            (self.look_at, self.unread) = (self.next_look(now), true);
+            self.tell();
             let traffic = self.connection.traffic(now);
             let traffic = traffic.map_err(|error| End::lost(&error))?;
             let event = Event::Traffic {
@@ -394,15 +396,28 @@ impl Session {
         &mut self,
         now: Instant,
         look: impl FnOnce(&mut Connection, Instant) -> io::Result<Traffic>,
-    ) -> Result<Read, End> {
+    ) -> Result<(Read, Arc<Vec<SendItem>>), End> {
         let traffic = look(&mut self.connection, now).map_err(|error| End::lost(&error))?;
         let backlog = Backlog {
             unwritten: 0,
             unacknowledged: traffic.outstanding,
             may_be_less: traffic.is_recalled,
         };
-        let room = Room::default();
-        Ok(self.bookmark.read(now, backlog, room, &mut self.items))
+        Ok(self.bookmark.read(now, backlog, Room::default()))
+    }
+
+    fn next_look(&self, now: Instant) -> Instant {
+        let beat = Beat {
+            origin: self.bookmark.feed().origin(),
+            length: LOOK_BEAT,
+        };
+        beat.after(now + LOOK_INTERVAL - LOOK_BEAT)
+    }
+
+    /// What was sent and skipped since it was last told.
+    fn tell(&mut self) {
+        let sent = std::mem::take(&mut self.sent);
+        self.attempt.shared.sent(sent, self.bookmark.skipped());
     }
 
     /// Ends the stream as an encoder does, so that the destination knows that it was meant.
@@ -434,6 +449,14 @@ impl Session {
         let inbox = self.client.read_buf();
         inbox.clear();
         exchange(&mut self.connection, Some(inbox), &mut self.outbox).await
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if self.sent > 0 {
+            self.tell();
+        }
     }
 }
 
@@ -480,6 +503,7 @@ mod tests {
                 Duration::ZERO,
                 broadcast::Budget::default(),
                 Shards::here().pick(),
+                clock::now(),
             )),
             dialler: Dialler::new(policy, tls::client_config(None).unwrap()),
             shared: Arc::new(Shared::new(StartPolicy::FirstKeyframe, Box::new(|_| {}))),

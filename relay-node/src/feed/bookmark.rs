@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use broadcast::{Backlog, Cursor, Need, Read, Room, SendItem, Skipped, StartPolicy};
 
-use super::Feed;
+use super::{Feed, State};
 
 /// An output's place on a feed. What it needs from there on is kept until this is dropped, within
 /// the bounds of [`Log`](broadcast::Log).
@@ -39,18 +39,24 @@ impl Bookmark {
         }
     }
 
-    /// Reads on; see [`Cursor::read`].
+    /// Reads on; see [`Cursor::read_in_step`].
     pub fn read(
         &mut self,
         now: Instant,
         backlog: Backlog,
         room: Room,
-        items: &mut Vec<SendItem>,
-    ) -> Read {
-        let state = &mut *self.feed.lock();
-        let need = self.cursor.need(&state.log, backlog);
-        state.needs.by_number.insert(self.number, need);
-        self.cursor.read(&state.log, now, backlog, room, items)
+    ) -> (Read, Arc<Vec<SendItem>>) {
+        let State {
+            log, stride, needs, ..
+        } = &mut *self.feed.lock();
+        let (need, read, items) = self.cursor.read_in_step(log, now, backlog, room, stride);
+        needs.by_number.insert(self.number, need);
+        (read, items)
+    }
+
+    /// What it is on.
+    pub fn feed(&self) -> &Arc<Feed> {
+        &self.feed
     }
 
     /// What was skipped so far.

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use broadcast::{Budget, Ingest, IngestFacts, Log, Onsets, StartPolicy, Warning};
+use broadcast::{Budget, Ingest, IngestFacts, Log, Onsets, StartPolicy, Stride, Warning};
 use rtmp::flv::{self, Codec, TagClass};
 use rtmp::{Capabilities, Message};
 use shared::link::Protocol;
@@ -31,6 +31,7 @@ pub struct Feed {
     readers: Arc<Readers>,
     pass: Pass,
     gather: Duration,
+    origin: Instant,
     batches: Batches,
     shard: Shard,
 }
@@ -52,6 +53,8 @@ pub struct Encoder {
 struct State {
     log: Log,
     needs: Needs,
+    /// What was read last.
+    stride: Stride,
     /// The publisher's session; what comes from another is by somebody who was replaced.
     session: u64,
     encoder: Encoder,
@@ -75,19 +78,22 @@ impl Encoder {
 
 impl Feed {
     /// A feed without a message, for its first publisher, of which what comes may wait for `gather`
-    /// before the readers, which are to be on `shard`, are told of it.
+    /// before the readers, which are to be on `shard`, are told of it. From `origin` on is counted what
+    /// is common to all broadcasts.
     pub fn new(
         session: u64,
         encoder: Encoder,
         gather: Duration,
         budget: Budget,
         shard: Shard,
+        origin: Instant,
     ) -> Self {
         let readers = Arc::default();
         Self {
             state: Mutex::new(State {
                 log: Log::under(budget),
                 needs: Needs::default(),
+                stride: Stride::default(),
                 session,
                 encoder,
                 heard: None,
@@ -96,6 +102,7 @@ impl Feed {
             }),
             pass: Pass::new(Arc::clone(&readers), &shard),
             gather,
+            origin,
             readers,
             batches: Batches::default(),
             shard,
@@ -149,6 +156,11 @@ impl Feed {
     /// How long what was appended may wait before they are told.
     pub fn gather(&self) -> Duration {
         self.gather
+    }
+
+    /// From where beats that are common to all broadcasts are counted.
+    pub fn origin(&self) -> Instant {
+        self.origin
     }
 
     /// How many readers there are.

@@ -4,18 +4,20 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Instant;
 
 use tokio::sync::Notify;
 use tokio::task::unconstrained;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::clock;
 use crate::shards::Shard;
 
 /// Somebody who sends what is on a feed.
 pub trait Reader: Send + Sync {
     /// The log has grown: sends what can be sent at once. Never waits, and leaves what is left, and
     /// whatever goes wrong, to a task of its own; that is told too if this panics.
-    fn grown(&self);
+    fn grown(&self, now: Instant);
 
     /// [`grown`](Self::grown) has panicked.
     fn broken(&self);
@@ -86,9 +88,10 @@ impl Readers {
 
     /// One pass over all of them.
     fn tell(&self) {
+        let now = clock::now();
         for reader in self.lock().by_number.values() {
             // They are strangers to each other: what one does wrong is its own affair.
-            if catch_unwind(AssertUnwindSafe(|| reader.grown())).is_err() {
+            if catch_unwind(AssertUnwindSafe(|| reader.grown(now))).is_err() {
                 reader.broken();
             }
         }
@@ -135,6 +138,7 @@ pub(crate) mod tests {
             Duration::ZERO,
             Budget::default(),
             Shards::here().pick(),
+            clock::now(),
         )
     }
 
@@ -143,7 +147,7 @@ pub(crate) mod tests {
     struct Told(watch::Sender<()>);
 
     impl Reader for Told {
-        fn grown(&self) {
+        fn grown(&self, _: Instant) {
             self.0.send_replace(());
         }
 
@@ -163,7 +167,7 @@ pub(crate) mod tests {
         struct Broken(AtomicBool);
 
         impl Reader for Broken {
-            fn grown(&self) {
+            fn grown(&self, _: Instant) {
                 panic!("as a bug would");
             }
 

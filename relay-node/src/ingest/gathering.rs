@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::clock::Beat;
+
 /// What waits no longer, in bytes: a picture of this size fills a write by itself, and the kernel
 /// has room for it in any case.
 pub(super) const HELD_MAX: u32 = 128 << 10;
@@ -84,20 +86,16 @@ impl Gathering {
     pub(super) fn ends(&mut self, now: Instant, outputs: usize) -> bool {
         let goes_on = self.bytes > 0 && outputs <= FEW_OUTPUTS;
         self.close();
-        self.until = goes_on.then(|| self.next_common(now));
+        let common = Beat {
+            origin: self.origin,
+            length: self.window + GRACE,
+        };
+        self.until = goes_on.then(|| common.after(now));
         goes_on
     }
 
     fn close(&mut self) {
         (self.until, self.bytes) = (None, 0);
-    }
-
-    /// When the windows that are common to all broadcasts end next.
-    fn next_common(&self, now: Instant) -> Instant {
-        let length = (self.window + GRACE).as_nanos();
-        let passed = now.saturating_duration_since(self.origin).as_nanos();
-        let rest = u64::try_from(length - passed % length).unwrap_or_default();
-        now + Duration::from_nanos(rest)
     }
 }
 

@@ -357,7 +357,7 @@ impl<S: AsyncRead + AsyncWrite + Holds + Unpin> Session<S> {
     fn take_answer(&mut self, answer: Result<Publisher, Refusal>) -> Result<(), ServerError> {
         match answer {
             Ok(publisher) => {
-                self.gathering = Gathering::new(publisher.gather(), self.registry.since());
+                self.gathering = Gathering::new(publisher.gather(), publisher.origin());
                 self.publisher = Some(publisher);
                 self.rtmp.accept(clock::now())?;
             }

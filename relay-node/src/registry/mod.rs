@@ -124,11 +124,6 @@ impl Registry {
         }
     }
 
-    /// When it was made: from there windows are counted that are common to all broadcasts.
-    pub(crate) fn since(&self) -> Instant {
-        self.since
-    }
-
     /// The system whose own outputs are refused as encoders.
     pub(crate) fn system(&self) -> Option<Arc<str>> {
         self.dialler.system().cloned()

@@ -1,7 +1,7 @@
 //! An encoder on air, as ingest holds it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rtmp::Message;
 use rtmp::server::Refusal;
@@ -50,6 +50,11 @@ impl Publisher {
     /// How long what was appended may wait before they are told.
     pub fn gather(&self) -> Duration {
         self.feed.gather()
+    }
+
+    /// From where windows that are common to all broadcasts are counted.
+    pub fn origin(&self) -> Instant {
+        self.feed.origin()
     }
 
     /// How many outputs are told.

@@ -152,6 +152,7 @@ impl Registry {
             self.media.gather,
             self.media.budget.clone(),
             self.media.shards.pick(),
+            self.since,
         ));
         let guard = RevisionGuard::new(revision(snapshot));
         let seat = Seat::new(rules(settings), first);

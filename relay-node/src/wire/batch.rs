@@ -29,7 +29,7 @@ pub struct Batches(Mutex<Option<Last>>);
 #[derive(Debug)]
 struct Last {
     framing: Framing,
-    items: Vec<SendItem>,
+    items: Arc<Vec<SendItem>>,
     /// Made when it is asked for again, or at once where the one before it was: many outputs are in
     /// step with nobody, and who was will be.
     batch: Option<Arc<Batch>>,
@@ -38,6 +38,7 @@ struct Last {
 
 impl Last {
     /// Makes it, if all of it can be written: what cannot is for each output to tell.
+    #[cold]
     fn make(&mut self, client: &PublishClient) -> Option<Arc<Batch>> {
         if self.batch.is_none() {
             let messages: Result<Vec<_>, _> = self
@@ -79,43 +80,36 @@ impl Batch {
 }
 
 impl Batches {
-    /// `items` as `client` writes them, if another output has just asked for the same.
-    pub fn ask(&self, client: &PublishClient, items: &[SendItem]) -> Option<Arc<Batch>> {
+    /// `items` as `client`, whose framing this is, writes them, if another output has just asked for
+    /// the very same list.
+    pub fn ask(
+        &self,
+        framing: Framing,
+        client: &PublishClient,
+        items: &Arc<Vec<SendItem>>,
+    ) -> Option<Arc<Batch>> {
+        // It is whole at any moment.
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(last) = &mut *last
+            && last.framing == framing
+            && Arc::ptr_eq(&last.items, items)
+        {
+            last.is_shared = true;
+            return last.batch.clone().or_else(|| last.make(client));
+        }
         let size: usize = items.iter().map(|item| item.payload.len()).sum();
         if items.is_empty() || size > BATCH_MAX {
             return None;
         }
-        // It is whole at any moment.
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let framing = client.framing();
-        match &mut *last {
-            Some(last) if last.framing == framing && are_same(&last.items, items) => {
-                last.is_shared = true;
-                last.make(client)
-            }
-            before => {
-                let was_shared = before.as_ref().is_some_and(|before| before.is_shared);
-                let new = before.insert(Last {
-                    framing,
-                    items: items.to_vec(),
-                    batch: None,
-                    is_shared: false,
-                });
-                was_shared.then(|| new.make(client)).flatten()
-            }
-        }
+        let was_shared = last.as_ref().is_some_and(|before| before.is_shared);
+        let new = last.insert(Last {
+            framing,
+            items: Arc::clone(items),
+            batch: None,
+            is_shared: false,
+        });
+        was_shared.then(|| new.make(client)).flatten()
     }
-}
-
-/// Whether these are the very same payloads at the same times.
-fn are_same(some: &[SendItem], others: &[SendItem]) -> bool {
-    some.len() == others.len()
-        && some.iter().zip(others).all(|(one, other)| {
-            one.kind == other.kind
-                && one.timestamp == other.timestamp
-                && one.payload.as_ptr() == other.payload.as_ptr()
-                && one.payload.len() == other.payload.len()
-        })
 }
 
 #[cfg(test)]
@@ -178,41 +172,34 @@ mod tests {
         messages.flatten().collect()
     }
 
+    fn ask(
+        batches: &Batches,
+        client: &PublishClient,
+        items: &Arc<Vec<SendItem>>,
+    ) -> Option<Arc<Batch>> {
+        batches.ask(client.framing(), client, items)
+    }
+
     #[test]
     fn what_outputs_in_step_write_is_made_once_and_for_them_alone() {
         let batches = Batches::default();
         let (first, second) = (live(), live());
         let payload = Bytes::from(vec![7; 70_000]);
-        let items = [item(40, &payload), item(80, &payload)];
-        assert!(batches.ask(&first, &items).is_none(), "nobody else may");
-        let batch = batches.ask(&second, &items).unwrap();
+        let items = Arc::new(vec![item(40, &payload), item(80, &payload)]);
+        assert!(ask(&batches, &first, &items).is_none(), "nobody else may");
+        let batch = ask(&batches, &second, &items).unwrap();
         assert_eq!(batch.bytes(), written(&first, &items));
-        let again = batches.ask(&first, &items).unwrap();
+        let again = ask(&batches, &first, &items).unwrap();
         assert!(Arc::ptr_eq(&again, &batch));
 
-        let another = Bytes::from(vec![8; 70_000]);
-        let of_another_kind = SendItem {
-            kind: MessageType::AUDIO,
-            ..items[1].clone()
-        };
-        for others in [
-            vec![item(40, &payload), item(81, &payload)],
-            vec![item(40, &payload), item(80, &another)],
-            vec![item(40, &payload), item(80, &payload.slice(1..))],
-            vec![item(40, &payload), item(80, &payload.slice(..69_999))],
-            vec![item(40, &payload), of_another_kind],
-            vec![item(40, &payload)],
-        ] {
-            batches.ask(&first, &items);
-            batches.ask(&first, &items);
-            let batch = batches.ask(&first, &others).unwrap();
-            assert_eq!(batch.bytes(), written(&first, &others), "{others:?}");
-        }
+        let others = Arc::new(vec![item(40, &payload), item(81, &payload)]);
+        let batch = ask(&batches, &first, &others).unwrap();
+        assert_eq!(batch.bytes(), written(&first, &others));
         // Its destination has not been told of our chunk size.
         let new = client();
-        batches.ask(&first, &items);
-        batches.ask(&first, &items);
-        let batch = batches.ask(&new, &items).unwrap();
+        ask(&batches, &first, &items);
+        ask(&batches, &first, &items);
+        let batch = ask(&batches, &new, &items).unwrap();
         assert_eq!(batch.bytes(), written(&new, &items));
     }
 
@@ -221,13 +208,11 @@ mod tests {
         let batches = Batches::default();
         let client = live();
         let payload = Bytes::from_static(b"one");
-        let asks = |timestamp| {
-            let batch = batches.ask(&client, &[item(timestamp, &payload)]);
-            batch.is_some()
-        };
-        assert_eq!([asks(0), asks(40), asks(80)], [false; 3], "nobody shares");
-        assert_eq!([asks(80), asks(120), asks(120)], [true; 3]);
-        assert_eq!([asks(160), asks(200), asks(240)], [true, false, false]);
+        let lists = [0, 40, 80, 120, 160, 200, 240].map(|at| Arc::new(vec![item(at, &payload)]));
+        let asks = |list: usize| ask(&batches, &client, &lists[list]).is_some();
+        assert_eq!([asks(0), asks(1), asks(2)], [false; 3], "nobody shares");
+        assert_eq!([asks(2), asks(3), asks(3)], [true; 3]);
+        assert_eq!([asks(4), asks(5), asks(6)], [true, false, false]);
     }
 
     #[test]
@@ -235,12 +220,10 @@ mod tests {
         let batches = Batches::default();
         let client = live();
         let payload = Bytes::from(vec![7; BATCH_MAX / 2 + 1]);
-        for (items, is_made) in [
-            ([item(40, &payload), item(80, &payload.slice(2..))], true),
-            ([item(40, &payload), item(80, &payload.slice(1..))], false),
-        ] {
-            batches.ask(&client, &items);
-            assert_eq!(batches.ask(&client, &items).is_some(), is_made);
+        for (cut, is_made) in [(2, true), (1, false)] {
+            let items = Arc::new(vec![item(40, &payload), item(80, &payload.slice(cut..))]);
+            ask(&batches, &client, &items);
+            assert_eq!(ask(&batches, &client, &items).is_some(), is_made);
         }
     }
 }

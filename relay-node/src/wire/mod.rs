@@ -20,35 +20,40 @@ pub use batch::{Batch, Batches};
 /// connection allows.
 #[derive(Debug, Default)]
 pub struct Outbox {
-    queue: VecDeque<Outgoing>,
-    /// Bytes of the first in the queue that are written already.
+    /// Bytes of the first that are written already.
     begun: usize,
     /// Whether something written may still be held back by an encryption layer.
     unflushed: bool,
+    /// Here, as it is most often all there is, and `rest` is memory elsewhere.
+    first: Option<Outgoing>,
+    rest: VecDeque<Outgoing>,
 }
 
 impl Outbox {
     /// Puts the protocol's own bytes at the end; they are whole messages.
     pub fn push_bytes(&mut self, bytes: Bytes) {
         if !bytes.is_empty() {
-            self.queue.push_back(Outgoing::Bytes(bytes));
+            self.push(Outgoing::Bytes(bytes));
         }
     }
 
     /// Puts a message at the end.
     pub fn push_message(&mut self, message: ChunkedMessage) {
-        self.queue.push_back(Outgoing::Message(message));
+        self.push(Outgoing::Message(message));
     }
 
     /// Puts messages that others write too at the end.
     pub fn push_batch(&mut self, batch: Arc<Batch>) {
-        self.queue.push_back(Outgoing::Batch(batch));
+        self.push(Outgoing::Batch(batch));
     }
 
     /// Forgets every message of which nothing is written yet.
     pub fn keep_begun(&mut self) {
-        self.queue.truncate(usize::from(self.begun > 0));
-        if let Some(first) = self.queue.front_mut()
+        self.rest.clear();
+        if self.begun == 0 {
+            self.first = None;
+        }
+        if let Some(first) = &mut self.first
             && let Outgoing::Batch(batch) = first
         {
             *first = Outgoing::Bytes(batch.begun(self.begun));
@@ -59,18 +64,25 @@ impl Outbox {
 
     /// Whether there is nothing more to write.
     pub fn is_empty(&self) -> bool {
-        self.queue.is_empty()
+        self.first.is_none()
     }
 
     /// Whether all of it has left this process.
     pub fn is_done(&self) -> bool {
-        self.queue.is_empty() && !self.unflushed
+        self.is_empty() && !self.unflushed
+    }
+
+    fn push(&mut self, outgoing: Outgoing) {
+        match self.first {
+            None => self.first = Some(outgoing),
+            Some(_) => self.rest.push_back(outgoing),
+        }
     }
 
     fn slices(&self) -> Vec<IoSlice<'_>> {
-        let mut slices = Vec::with_capacity(2 * self.queue.len());
+        let mut slices = Vec::with_capacity(2 * (1 + self.rest.len()));
         let mut skip = self.begun;
-        for outgoing in &self.queue {
+        for outgoing in self.first.iter().chain(&self.rest) {
             match outgoing {
                 Outgoing::Bytes(bytes) => {
                     slices.extend(bytes.get(skip..).map(IoSlice::new));
@@ -87,24 +99,23 @@ impl Outbox {
 
     /// What is to be written, if it is in one piece.
     fn piece(&self) -> Option<&[u8]> {
-        let [only] = self.queue.as_slices().0 else {
+        if !self.rest.is_empty() {
             return None;
-        };
-        match only {
+        }
+        match self.first.as_ref()? {
             Outgoing::Bytes(bytes) => bytes.get(self.begun..),
             Outgoing::Batch(batch) => batch.bytes().get(self.begun..),
             Outgoing::Message(_) => None,
         }
-        .filter(|_| self.queue.len() == 1)
     }
 
     fn advance(&mut self, written: usize) {
         self.begun += written;
-        while let Some(first) = self.queue.front()
+        while let Some(first) = &self.first
             && self.begun >= first.len()
         {
             self.begun -= first.len();
-            self.queue.pop_front();
+            self.first = self.rest.pop_front();
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One output's place in a log, and what it is sent from there.
 
+mod in_step;
 mod running;
 
 use std::time::{Duration, Instant};
@@ -11,6 +12,7 @@ use crate::lag::Lag;
 use crate::log::Log;
 use running::{Behind, Running};
 
+pub use in_step::Stride;
 pub(crate) use running::LOOK_BACK;
 
 /// How far an output may lag at the keyframe at which it goes on after a skip. More, and it would

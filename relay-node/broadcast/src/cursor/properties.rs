@@ -48,7 +48,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         24 => (what, 0_usize..3_000, 1_u32..160)
             .prop_map(|(what, size, millis)| Step::Send { what, size, millis }),
-        1 => (0..SLOW, 0_u64..100_000, 1_usize..200)
+        1 => (0..SLOW, 0_u64..300_000, 1_usize..200)
             .prop_map(|(who, unacknowledged, messages)| {
                 Step::Read { who, unacknowledged, messages }
             }),
@@ -197,6 +197,44 @@ proptest! {
         prop_assert_eq!(got, all_from_the_first_keyframe(&sent));
         for (_, got) in &slow {
             check_slow(got, &sent)?;
+        }
+    }
+
+    #[test]
+    fn outputs_in_step_get_what_each_would_get_alone(
+        first in any::<u32>(),
+        begins in prop::collection::vec(prop_oneof![Just(0), 0..50_usize], 1..6),
+        steps in prop::collection::vec(step(), 1..300),
+    ) {
+        let mut rig = Rig::new(first);
+        let mut stride = Stride::default();
+        let (mut room, mut on_its_way) = (Room::default(), [0; SLOW]);
+        let mut pairs = Vec::new();
+        send(&mut rig, What::VideoHeader, 0);
+        send(&mut rig, What::Key, 0);
+        for (number, step) in steps.into_iter().enumerate() {
+            let begin = begins.iter().filter(|begin| **begin == number);
+            pairs.extend(begin.map(|_| [(); 2].map(|()| Cursor::new(StartPolicy::CachedGop))));
+            match step {
+                Step::Send { what, size, millis } => {
+                    rig.pass(millis);
+                    send(&mut rig, what, size);
+                }
+                Step::Read { who, unacknowledged, messages } => {
+                    room.messages = messages;
+                    on_its_way[who] = unacknowledged;
+                }
+            }
+            for (who, [in_step, alone]) in pairs.iter_mut().enumerate() {
+                let unacknowledged = on_its_way.get(who).copied().unwrap_or_default();
+                let backlog = Backlog { unacknowledged, ..Backlog::default() };
+                let mut items = Vec::new();
+                let need = alone.need(&rig.log, backlog);
+                let read = alone.read(&rig.log, rig.now, backlog, room, &mut items);
+                let got = in_step.read_in_step(&rig.log, rig.now, backlog, room, &mut stride);
+                prop_assert_eq!((got.0, got.1, got.2.as_slice()), (need, read, &items[..]));
+                prop_assert_eq!(in_step.skipped(), alone.skipped());
+            }
         }
     }
 }

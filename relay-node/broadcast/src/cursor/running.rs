@@ -17,7 +17,7 @@ use crate::log::{Entry, Log, Point};
 /// encoders that interleave loosely write audio a little ahead of the picture it is heard with.
 pub(crate) const LOOK_BACK: u64 = 128;
 
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Running {
     /// The number of the entry that it began with.
     pub(super) began: u64,
@@ -30,10 +30,10 @@ pub(super) struct Running {
     /// The time that the output calls 0; set with its first media.
     base: Option<u64>,
     audio_begun: bool,
-    video: Video,
+    pub(super) video: Video,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Video {
     Pass,
     /// Audio began alone: video begins at any keyframe. Its entries from `from` on were not sent.

@@ -102,7 +102,7 @@ impl Ingest {
     /// Takes note of a message that came at `now`, already inspected.
     pub fn observe(&mut self, now: Instant, tag: Tag, message: &Message) {
         self.heard = now;
-        self.bytes.count(now, message.payload.len());
+        self.bytes.count(now, message.payload.len() as u64);
         match message.kind {
             MessageType::VIDEO => self.observe_video(now, tag, message),
             MessageType::AUDIO => self.observe_audio(now, tag, message),

@@ -146,8 +146,13 @@ impl Log {
     /// How far a reader is behind that would read `seq` next while `unacknowledged` bytes of what
     /// it wrote are still on their way; those are taken to be the entries before `seq`.
     pub fn lag(&self, seq: u64, unacknowledged: u64) -> Lag {
+        self.lag_from(self.undelivered(seq, unacknowledged), seq, unacknowledged)
+    }
+
+    /// The same, where what is [`undelivered`](Self::undelivered) is known.
+    pub(crate) fn lag_from(&self, undelivered: u64, seq: u64, unacknowledged: u64) -> Lag {
         let (next, _) = self.position(seq.max(self.front));
-        let media = match self.entry(self.undelivered(seq, unacknowledged)) {
+        let media = match self.entry(undelivered) {
             Some(entry) => self.clock.elapsed().saturating_sub(entry.elapsed),
             None => Duration::ZERO,
         };
