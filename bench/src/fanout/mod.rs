@@ -63,6 +63,10 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let plan = Plan::new(arguments)?;
     let folder = tempfile::tempdir()?;
     let bench = Bench::new(folder.path(), Processors::share()?)?;
+    let _awake = match plan.awake {
+        true => bench.processors.keep_awake(folder.path())?,
+        false => Vec::new(),
+    };
     let mut runs: Vec<Vec<_>> = plan.cases.iter().map(|_| Vec::new()).collect();
     for repeat in 1..=plan.repeats {
         for (case, runs) in plan.cases.iter().zip(&mut runs) {

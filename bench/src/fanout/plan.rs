@@ -14,18 +14,21 @@ pub(super) struct Plan {
     pub(super) relays: Vec<Relay>,
     pub(super) repeats: usize,
     pub(super) window: Duration,
+    /// Whether the processors are kept awake meanwhile.
+    pub(super) awake: bool,
 }
 
 impl Plan {
     /// As it was asked for on the command line.
     pub(super) fn new(arguments: &[String]) -> Result<Self> {
-        let mut quick = false;
+        let (mut quick, mut awake) = (false, false);
         let mut relays = Vec::new();
         let mut schemes = vec![false, true];
         let mut shapes = Vec::new();
         for argument in arguments {
             match argument.split_once('=') {
                 None if argument == "--quick" => quick = true,
+                None if argument == "--awake" => awake = true,
                 None if argument == "--rtmp" => schemes = vec![false],
                 None if argument == "--rtmps" => schemes = vec![true],
                 Some(("--relays", names)) => {
@@ -63,6 +66,7 @@ impl Plan {
             relays,
             repeats: if quick { 1 } else { 3 },
             window: Duration::from_secs(if quick { 4 } else { 10 }),
+            awake,
         })
     }
 }
@@ -85,7 +89,7 @@ fn shape(text: &str) -> Result<Shape> {
 }
 
 /// What may be said to it.
-pub(crate) const USAGE: &str = "it takes --quick, --rtmp or --rtmps alone, \
+pub(crate) const USAGE: &str = "it takes --quick, --awake, --rtmp or --rtmps alone, \
      --cases=1x50@6,1x10@12,10x5@6 or others (inputs x outputs @ Mbps), and \
      --relays=floor,floor-20,floor-100,bare-0,bare-20,bare-100,ours-0,ours-20,ours-100,nginx,tee or some of these";
 

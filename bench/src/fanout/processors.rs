@@ -1,12 +1,14 @@
 //! Who runs where: what is measured has a processor, and what measures it the others. Otherwise a
 //! relay costs half as much again whenever the scheduler puts it beside the sinks that it wakes.
 
+use std::path::Path;
 use std::process::Command;
 use std::thread::available_parallelism;
 
 use anyhow::Result;
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
+use system_tests::process::Running;
 
 /// The machine's processors.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +26,20 @@ impl Processors {
         let processors = Self { count };
         processors.run_on(1..count)?;
         Ok(processors)
+    }
+
+    /// Keeps all of them awake, each with a process that runs when nobody else wants to, until what
+    /// this returns is dropped. A virtual machine's processor that has slept is slow to wake, by as much
+    /// as its host has let it sleep, and who sleeps often pays for it.
+    pub(super) fn keep_awake(self, folder: &Path) -> Result<Vec<Running>> {
+        let awake = (0..self.count).map(|number| {
+            let mut command = Command::new("chrt");
+            command
+                .args(["--idle", "0", "taskset", "--cpu-list", &number.to_string()])
+                .args(["sh", "-c", "while :; do :; done"]);
+            Running::start("chrt", &mut command, &folder.join("awake.log"))
+        });
+        awake.collect()
     }
 
     /// Has this thread be measured.
