@@ -32,7 +32,6 @@ pub struct Feed {
     pass: Pass,
     gather: Duration,
     origin: Instant,
-    batches: Batches,
     shard: Shard,
 }
 
@@ -88,7 +87,7 @@ impl Feed {
         shard: Shard,
         origin: Instant,
     ) -> Self {
-        let readers = Arc::default();
+        let readers = Arc::<Readers>::default();
         Self {
             state: Mutex::new(State {
                 log: Log::under(budget),
@@ -104,7 +103,6 @@ impl Feed {
             gather,
             origin,
             readers,
-            batches: Batches::default(),
             shard,
         }
     }
@@ -185,7 +183,7 @@ impl Feed {
 
     /// What its readers write in common.
     pub fn batches(&self) -> &Batches {
-        &self.batches
+        &self.readers.batches
     }
 
     /// Has `reader` told whenever the log has grown, on [`shard`](Self::shard).

@@ -12,6 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::clock;
 use crate::shards::Shard;
+use crate::wire::Batches;
 
 /// Somebody who sends what is on a feed.
 pub trait Reader: Send + Sync {
@@ -31,7 +32,11 @@ pub struct Enrolment {
 
 /// All of them.
 #[derive(Default)]
-pub(super) struct Readers(Mutex<Enrolled>);
+pub(super) struct Readers {
+    enrolled: Mutex<Enrolled>,
+    /// What they write in common.
+    pub(super) batches: Batches,
+}
 
 #[derive(Default)]
 struct Enrolled {
@@ -95,10 +100,11 @@ impl Readers {
                 reader.broken();
             }
         }
+        self.batches.put_away();
     }
 
     fn lock(&self) -> MutexGuard<'_, Enrolled> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.enrolled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

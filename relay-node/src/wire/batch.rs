@@ -1,6 +1,6 @@
 //! Messages in one piece, made once for all outputs that write the same.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use broadcast::SendItem;
 use bytes::{Bytes, BytesMut};
@@ -24,7 +24,14 @@ pub struct Batch {
 /// the same one after the other
 /// ([0053](../../../docs/decisions/0053-the-same-bytes-are-made-once.md)).
 #[derive(Debug, Default)]
-pub struct Batches(Mutex<Option<Last>>);
+pub struct Batches(Mutex<Asked>);
+
+#[derive(Debug, Default)]
+struct Asked {
+    last: Option<Last>,
+    /// Whether the one before the last was shared.
+    was_shared: bool,
+}
 
 #[derive(Debug)]
 struct Last {
@@ -34,6 +41,15 @@ struct Last {
     /// step with nobody, and who was will be.
     batch: Option<Arc<Batch>>,
     is_shared: bool,
+}
+
+impl Asked {
+    /// Forgets the last.
+    fn put_away(&mut self) {
+        if let Some(last) = self.last.take() {
+            self.was_shared = last.is_shared;
+        }
+    }
 }
 
 impl Last {
@@ -88,9 +104,8 @@ impl Batches {
         client: &PublishClient,
         items: &Arc<Vec<SendItem>>,
     ) -> Option<Arc<Batch>> {
-        // It is whole at any moment.
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(last) = &mut *last
+        let mut asked = self.lock();
+        if let Some(last) = &mut asked.last
             && last.framing == framing
             && Arc::ptr_eq(&last.items, items)
         {
@@ -101,14 +116,26 @@ impl Batches {
         if items.is_empty() || size > BATCH_MAX {
             return None;
         }
-        let was_shared = last.as_ref().is_some_and(|before| before.is_shared);
-        let new = last.insert(Last {
+        asked.put_away();
+        let was_shared = asked.was_shared;
+        let new = asked.last.insert(Last {
             framing,
             items: Arc::clone(items),
             batch: None,
             is_shared: false,
         });
         was_shared.then(|| new.make(client)).flatten()
+    }
+
+    /// Lets go of the last, when all in step have had it: so its memory, which is still in the
+    /// processor's caches, is that of the next broadcast's.
+    pub fn put_away(&self) {
+        self.lock().put_away();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Asked> {
+        // It is whole at any moment.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -213,6 +240,23 @@ mod tests {
         assert_eq!([asks(0), asks(1), asks(2)], [false; 3], "nobody shares");
         assert_eq!([asks(2), asks(3), asks(3)], [true; 3]);
         assert_eq!([asks(4), asks(5), asks(6)], [true, false, false]);
+    }
+
+    #[test]
+    fn what_was_put_away_is_made_at_once_the_next_time() {
+        let batches = Batches::default();
+        let client = live();
+        let payload = Bytes::from_static(b"one");
+        let lists = [0, 40, 80].map(|at| Arc::new(vec![item(at, &payload)]));
+        assert!(ask(&batches, &client, &lists[0]).is_none());
+        let batch = ask(&batches, &client, &lists[0]).unwrap();
+        batches.put_away();
+        assert_eq!(Arc::strong_count(&batch), 1);
+        // Nobody has asked since.
+        batches.put_away();
+        assert!(ask(&batches, &client, &lists[1]).is_some());
+        batches.put_away();
+        assert!(ask(&batches, &client, &lists[2]).is_none(), "nobody shared");
     }
 
     #[test]
