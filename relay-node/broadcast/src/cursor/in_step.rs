@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::running::{Running, Video};
+use super::running::Running;
 use super::{Backlog, Cursor, Need, Read, Room, SendItem};
 use crate::log::Log;
 
@@ -38,11 +38,15 @@ impl Cursor {
         if let Some(items) = self.follow(log, need, backlog, room, stride) {
             return (need, Read::CaughtUp, items);
         }
-        let from = self.running.clone();
+        let from = self.running.clone().filter(Running::skips_nothing);
+        let skipped = self.skipped;
         let mut items = Vec::new();
         let read = self.read(log, now, backlog, room, &mut items);
         let items = Arc::new(items);
-        if let (Some(from), Some(to), Read::CaughtUp) = (from, &self.running, read) {
+        // One that begins to skip in this read may be alone with it.
+        if let (Some(from), Some(to), Read::CaughtUp) = (from, &self.running, read)
+            && self.skipped == skipped
+        {
             stride.0 = Some(Taken {
                 from,
                 to: to.clone(),
@@ -64,11 +68,9 @@ impl Cursor {
         stride: &Stride,
     ) -> Option<Arc<Vec<SendItem>>> {
         let (taken, running) = (stride.0.as_ref()?, self.running.as_mut()?);
-        let (Need::From(undelivered), false) = (need, matches!(running.video, Video::Skip { .. }))
-        else {
+        let Need::From(undelivered) = need else {
             return None;
         };
-        // What is given to one that skips depends on its own backlog.
         let lag = log.lag_from(undelivered, running.next, backlog.total());
         let is_same = *running == taken.from && log.end() == taken.end && room == taken.room;
         if !is_same || running.next < log.front() || lag.is_over(log.lag_max()) {
@@ -76,5 +78,43 @@ impl Cursor {
         }
         running.clone_from(&taken.to);
         Some(Arc::clone(&taken.items))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::StartPolicy;
+    use crate::lag::LAG_MAX;
+    use crate::testing::Rig;
+
+    #[test]
+    fn one_that_begins_to_skip_is_followed_by_nobody() {
+        let mut rig = Rig::with_headers(0);
+        let mut stride = Stride::default();
+        let mut read = |rig: &Rig, cursor: &mut Cursor, unacknowledged| {
+            let backlog = Backlog {
+                unacknowledged,
+                ..Backlog::default()
+            };
+            let room = Room::default();
+            let (_, read, items) =
+                cursor.read_in_step(&rig.log, rig.now, backlog, room, &mut stride);
+            assert_eq!(read, Read::CaughtUp);
+            items.len()
+        };
+        let [mut slow, mut quick] = [(); 2].map(|()| Cursor::new(StartPolicy::CachedGop));
+        rig.key();
+        assert_eq!(read(&rig, &mut slow, 0), read(&rig, &mut quick, 0));
+        for _ in 0..LAG_MAX.as_secs() {
+            rig.pass(1000);
+            rig.inter();
+            assert_eq!(read(&rig, &mut slow, 0), 1);
+            assert_eq!(read(&rig, &mut quick, 0), 1);
+        }
+        rig.pass(1000);
+        rig.inter();
+        assert_eq!(read(&rig, &mut slow, 1 << 20), 0, "it lags");
+        assert_eq!(read(&rig, &mut quick, 0), 1);
     }
 }

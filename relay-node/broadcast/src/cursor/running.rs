@@ -30,11 +30,11 @@ pub(super) struct Running {
     /// The time that the output calls 0; set with its first media.
     base: Option<u64>,
     audio_begun: bool,
-    pub(super) video: Video,
+    video: Video,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Video {
+enum Video {
     Pass,
     /// Audio began alone: video begins at any keyframe. Its entries from `from` on were not sent.
     Await {
@@ -136,6 +136,12 @@ impl Running {
             audio_begun: false,
             video,
         }
+    }
+
+    /// Whether what it is given is the same for all that stand where it does: one that skips goes by
+    /// its own backlog.
+    pub(super) fn skips_nothing(&self) -> bool {
+        !matches!(self.video, Video::Skip { .. })
     }
 
     /// Whether what it has not read, and may not find on the log any more, goes over a change of
