@@ -16,6 +16,10 @@ pub(super) struct Processors {
     count: usize,
 }
 
+/// Is busy for as long as there is the process that has started it, however that ends.
+const BUSY: &str =
+    "while kill -0 $PPID; do i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done; done";
+
 /// Where relays and floors run, with all of their threads.
 const MEASURED: usize = 0;
 
@@ -36,7 +40,7 @@ impl Processors {
             let mut command = Command::new("chrt");
             command
                 .args(["--idle", "0", "taskset", "--cpu-list", &number.to_string()])
-                .args(["sh", "-c", "while :; do :; done"]);
+                .args(["sh", "-c", BUSY]);
             Running::start("chrt", &mut command, &folder.join("awake.log"))
         });
         awake.collect()

@@ -56,15 +56,13 @@ impl Last {
     /// Makes it, if all of it can be written: what cannot is for each output to tell.
     #[cold]
     fn make(&mut self, client: &PublishClient) -> Option<Arc<Batch>> {
-        if self.batch.is_none() {
-            let messages: Result<Vec<_>, _> = self
-                .items
-                .iter()
-                .map(|item| client.message(item.kind, item.timestamp, item.payload.clone()))
-                .collect();
-            self.batch = Some(Arc::new(Batch::of(&messages.ok()?)));
-        }
-        self.batch.clone()
+        let messages: Result<Vec<_>, _> = self
+            .items
+            .iter()
+            .map(|item| client.message(item.kind, item.timestamp, item.payload.clone()))
+            .collect();
+        let batch = Arc::new(Batch::of(&messages.ok()?));
+        Some(Arc::clone(self.batch.insert(batch)))
     }
 }
 

@@ -68,12 +68,15 @@ impl Cursor {
         stride: &Stride,
     ) -> Option<Arc<Vec<SendItem>>> {
         let (taken, running) = (stride.0.as_ref()?, self.running.as_mut()?);
+        let is_same = *running == taken.from && log.end() == taken.end && room == taken.room;
         let Need::From(undelivered) = need else {
             return None;
         };
+        if !is_same || running.next < log.front() {
+            return None;
+        }
         let lag = log.lag_from(undelivered, running.next, backlog.total());
-        let is_same = *running == taken.from && log.end() == taken.end && room == taken.room;
-        if !is_same || running.next < log.front() || lag.is_over(log.lag_max()) {
+        if lag.is_over(log.lag_max()) {
             return None;
         }
         running.clone_from(&taken.to);
