@@ -1,5 +1,6 @@
 //! The configuration: a TOML file, flags of the same names above it, defaults below.
 
+mod values;
 mod written;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -14,10 +15,13 @@ use shared::id::NodeName;
 use shared::secret::Secret;
 use url::Url;
 
+pub use values::{
+    Addresses, Count, Gather, InvalidCount, InvalidGather, LogFormat, LogLevel, Networks,
+    PortRanges,
+};
 pub use written::{
-    Accounts, Addresses, Admin, Control, Count, Gather, HandOver as WrittenHandOver, Ingest,
-    InvalidCount, InvalidGather, Log, LogFormat, LogLevel, Media, Networks, Outputs, PortRanges,
-    Rtmp, Rtmps, State, Written,
+    Accounts, Admin, Control, HandOver as WrittenHandOver, Ingest, Log, Media, Outputs, Rtmp,
+    Rtmps, State, Written,
 };
 
 use crate::ingest::Bounds;

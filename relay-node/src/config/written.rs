@@ -6,14 +6,13 @@
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
-use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde::Deserialize;
-use shared::address::{InvalidNetwork, InvalidPorts, Network, Ports};
 use shared::id::NodeName;
 use url::Url;
+
+use super::values::{Addresses, Count, Gather, LogFormat, LogLevel, Networks, PortRanges};
 
 /// All settings. The flag for `key` in `[table]` is `--table-key`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args, Deserialize)]
@@ -66,100 +65,17 @@ impl Written {
     pub fn over(self, below: Self) -> Self {
         Self {
             node: self.node.or(below.node),
-            rtmps: Rtmps {
-                listen: self.rtmps.listen.or(below.rtmps.listen),
-                certificate: self.rtmps.certificate.or(below.rtmps.certificate),
-                private_key: self.rtmps.private_key.or(below.rtmps.private_key),
-            },
-            rtmp: Rtmp {
-                listen: self.rtmp.listen.or(below.rtmp.listen),
-            },
-            ingest: Ingest {
-                max_bitrate_kbps: self
-                    .ingest
-                    .max_bitrate_kbps
-                    .or(below.ingest.max_bitrate_kbps),
-                max_pending: self.ingest.max_pending.or(below.ingest.max_pending),
-                max_pending_per_address: self
-                    .ingest
-                    .max_pending_per_address
-                    .or(below.ingest.max_pending_per_address),
-                max_publishers: self.ingest.max_publishers.or(below.ingest.max_publishers),
-                max_publishers_per_address: self
-                    .ingest
-                    .max_publishers_per_address
-                    .or(below.ingest.max_publishers_per_address),
-                publish_within_s: self
-                    .ingest
-                    .publish_within_s
-                    .or(below.ingest.publish_within_s),
-                idle_s: self.ingest.idle_s.or(below.ingest.idle_s),
-                max_message_kib: self.ingest.max_message_kib.or(below.ingest.max_message_kib),
-                max_unfinished_kib: self
-                    .ingest
-                    .max_unfinished_kib
-                    .or(below.ingest.max_unfinished_kib),
-                max_chunk_streams: self
-                    .ingest
-                    .max_chunk_streams
-                    .or(below.ingest.max_chunk_streams),
-                max_amf_depth: self.ingest.max_amf_depth.or(below.ingest.max_amf_depth),
-                max_amf_values: self.ingest.max_amf_values.or(below.ingest.max_amf_values),
-                max_messages_per_second: self
-                    .ingest
-                    .max_messages_per_second
-                    .or(below.ingest.max_messages_per_second),
-                wrong_keys_at_once: self
-                    .ingest
-                    .wrong_keys_at_once
-                    .or(below.ingest.wrong_keys_at_once),
-                wrong_key_every_s: self
-                    .ingest
-                    .wrong_key_every_s
-                    .or(below.ingest.wrong_key_every_s),
-                wrong_key_remembered_s: self
-                    .ingest
-                    .wrong_key_remembered_s
-                    .or(below.ingest.wrong_key_remembered_s),
-            },
-            control: Control {
-                url: self.control.url.or(below.control.url),
-                token_file: self.control.token_file.or(below.control.token_file),
-                key_cache_hours: self
-                    .control
-                    .key_cache_hours
-                    .or(below.control.key_cache_hours),
-            },
-            state: State {
-                directory: self.state.directory.or(below.state.directory),
-            },
-            admin: Admin {
-                listen: self.admin.listen.or(below.admin.listen),
-            },
-            outputs: Outputs {
-                ca_file: self.outputs.ca_file.or(below.outputs.ca_file),
-                allow: self.outputs.allow.or(below.outputs.allow),
-                allow_loopback: self.outputs.allow_loopback.or(below.outputs.allow_loopback),
-                allow_ports: self.outputs.allow_ports.or(below.outputs.allow_ports),
-                nodes: self.outputs.nodes.or(below.outputs.nodes),
-                gather: self.outputs.gather.or(below.outputs.gather),
-            },
-            media: Media {
-                memory_mib: self.media.memory_mib.or(below.media.memory_mib),
-            },
-            hand_over: HandOver {
-                socket: self.hand_over.socket.or(below.hand_over.socket),
-                max_minutes: self.hand_over.max_minutes.or(below.hand_over.max_minutes),
-            },
-            accounts: Accounts {
-                inputs: self.accounts.inputs.or(below.accounts.inputs),
-                outputs: self.accounts.outputs.or(below.accounts.outputs),
-                mbps: self.accounts.mbps.or(below.accounts.mbps),
-            },
-            log: Log {
-                level: self.log.level.or(below.log.level),
-                format: self.log.format.or(below.log.format),
-            },
+            rtmps: self.rtmps.over(below.rtmps),
+            rtmp: self.rtmp.over(below.rtmp),
+            ingest: self.ingest.over(below.ingest),
+            control: self.control.over(below.control),
+            state: self.state.over(below.state),
+            admin: self.admin.over(below.admin),
+            outputs: self.outputs.over(below.outputs),
+            media: self.media.over(below.media),
+            hand_over: self.hand_over.over(below.hand_over),
+            accounts: self.accounts.over(below.accounts),
+            log: self.log.over(below.log),
         }
     }
 
@@ -188,7 +104,11 @@ impl Written {
 #[serde(default, deny_unknown_fields)]
 pub struct Rtmps {
     /// Where to accept RTMPS; several separated by commas (in the file: a string or an array)
-    #[arg(id = "rtmps-listen", long = "rtmps-listen", value_name = "ADDRESS:PORT", value_parser = addresses)]
+    #[arg(
+        id = "rtmps-listen",
+        long = "rtmps-listen",
+        value_name = "ADDRESS:PORT"
+    )]
     pub listen: Option<Addresses>,
     /// The certificate chain shown to encoders, as a PEM file
     #[arg(
@@ -211,7 +131,7 @@ pub struct Rtmps {
 #[serde(deny_unknown_fields)]
 pub struct Rtmp {
     /// Where to accept plain RTMP; not accepted at all without this
-    #[arg(id = "rtmp-listen", long = "rtmp-listen", value_name = "ADDRESS:PORT", value_parser = addresses)]
+    #[arg(id = "rtmp-listen", long = "rtmp-listen", value_name = "ADDRESS:PORT")]
     // Without serde's leniency towards `Option`s: the table alone would switch on nothing.
     #[serde(deserialize_with = "some_addresses")]
     pub listen: Option<Addresses>,
@@ -390,12 +310,7 @@ pub struct Outputs {
     #[arg(id = "outputs-ca-file", long = "outputs-ca-file", value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
     /// Networks that destinations may be in beside what is public
-    #[arg(
-        id = "outputs-allow",
-        long = "outputs-allow",
-        value_name = "NETWORK",
-        value_parser = networks
-    )]
+    #[arg(id = "outputs-allow", long = "outputs-allow", value_name = "NETWORK")]
     pub allow: Option<Networks>,
     /// Whether destinations may be on this machine's loopback addresses (development only)
     #[arg(
@@ -411,17 +326,11 @@ pub struct Outputs {
     #[arg(
         id = "outputs-allow-ports",
         long = "outputs-allow-ports",
-        value_name = "PORTS",
-        value_parser = ports
+        value_name = "PORTS"
     )]
     pub allow_ports: Option<PortRanges>,
     /// Where this system's other relay nodes are: destinations are never there
-    #[arg(
-        id = "outputs-nodes",
-        long = "outputs-nodes",
-        value_name = "NETWORK",
-        value_parser = networks
-    )]
+    #[arg(id = "outputs-nodes", long = "outputs-nodes", value_name = "NETWORK")]
     pub nodes: Option<Networks>,
     /// How many milliseconds messages may wait to be written together, 0 to 100
     #[arg(
@@ -497,204 +406,73 @@ pub struct Log {
     pub format: Option<LogFormat>,
 }
 
-/// A whole number within bounds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "u32")]
-pub struct Count<const LEAST: u32, const MOST: u32>(u32);
-
-impl<const LEAST: u32, const MOST: u32> Count<LEAST, MOST> {
-    /// The number.
-    pub fn get(self) -> u32 {
-        self.0
-    }
-}
-
-impl<const LEAST: u32, const MOST: u32> TryFrom<u32> for Count<LEAST, MOST> {
-    type Error = InvalidCount;
-
-    fn try_from(number: u32) -> Result<Self, InvalidCount> {
-        match (LEAST..=MOST).contains(&number) {
-            true => Ok(Self(number)),
-            false => Err(InvalidCount(LEAST, MOST)),
-        }
-    }
-}
-
-impl<const LEAST: u32, const MOST: u32> FromStr for Count<LEAST, MOST> {
-    type Err = InvalidCount;
-
-    fn from_str(text: &str) -> Result<Self, InvalidCount> {
-        let number: u32 = text.parse().map_err(|_| InvalidCount(LEAST, MOST))?;
-        number.try_into()
-    }
-}
-
-/// Not a number within the bounds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a whole number from {0} to {1} is wanted")]
-pub struct InvalidCount(u32, u32);
-
-/// How long messages of a broadcast may wait for more to be written with them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "u64")]
-pub struct Gather(Duration);
-
-impl Gather {
-    /// The longest: what viewers wait anyway, destinations transcode in steps of seconds.
-    pub const MAX: Self = Self(Duration::from_millis(100));
-
-    /// The time itself.
-    pub fn duration(self) -> Duration {
-        self.0
-    }
-}
-
-impl Default for Gather {
-    /// Two thirds of the writes at a picture's delay.
-    fn default() -> Self {
-        Self(Duration::from_millis(20))
-    }
-}
-
-impl TryFrom<u64> for Gather {
-    type Error = InvalidGather;
-
-    fn try_from(milliseconds: u64) -> Result<Self, InvalidGather> {
-        let gather = Self(Duration::from_millis(milliseconds));
-        match gather.0 <= Self::MAX.0 {
-            true => Ok(gather),
-            false => Err(InvalidGather),
-        }
-    }
-}
-
-impl FromStr for Gather {
-    type Err = InvalidGather;
-
-    fn from_str(text: &str) -> Result<Self, InvalidGather> {
-        let milliseconds: u64 = text.parse().map_err(|_| InvalidGather)?;
-        milliseconds.try_into()
-    }
-}
-
-/// Not a time that messages may be gathered for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`gather` is a number of milliseconds from 0 to {}", Gather::MAX.0.as_millis())]
-pub struct InvalidGather;
-
-/// How much the log tells.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogLevel {
-    /// Broken, and the process has to stop.
-    Error,
-    /// Very unusual, but everything still works.
-    Warn,
-    /// Changes that users may notice.
-    #[default]
-    Info,
-    /// Departures from the happy path.
-    Debug,
-    /// Every step.
-    Trace,
-}
-
-/// How the log is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// Lines for people.
-    #[default]
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
-/// Addresses to listen on, at least one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Addresses(pub Vec<SocketAddr>);
-
-impl<'de> Deserialize<'de> for Addresses {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct OneOrMore;
-
-        impl<'de> serde::de::Visitor<'de> for OneOrMore {
-            type Value = Addresses;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an address with its port, as \"[::]:443\", or an array of them")
-            }
-
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Addresses, E> {
-                let wrong = || E::invalid_value(serde::de::Unexpected::Str(text), &self);
-                Ok(Addresses(vec![text.parse().map_err(|_| wrong())?]))
-            }
-
-            fn visit_seq<A: serde::de::SeqAccess<'de>>(
-                self,
-                mut sequence: A,
-            ) -> Result<Addresses, A::Error> {
-                let mut addresses = Vec::new();
-                while let Some(address) = sequence.next_element()? {
-                    addresses.push(address);
-                }
-                if addresses.is_empty() {
-                    return Err(serde::de::Error::invalid_length(0, &self));
-                }
-                Ok(Addresses(addresses))
+/// The way to lay a table over another: its fields, and where one says nothing, that of `below`. A field
+/// that is left out here does not compile.
+macro_rules! overlaid {
+    ($table:ident { $($field:ident),+ }) => {
+        impl $table {
+            fn over(self, below: Self) -> Self {
+                Self { $($field: self.$field.or(below.$field)),+ }
             }
         }
-
-        deserializer.deserialize_any(OneOrMore)
-    }
+    };
 }
+
+overlaid!(Rtmps {
+    listen,
+    certificate,
+    private_key
+});
+overlaid!(Rtmp { listen });
+overlaid!(Ingest {
+    max_bitrate_kbps,
+    max_pending,
+    max_pending_per_address,
+    max_publishers,
+    max_publishers_per_address,
+    publish_within_s,
+    idle_s,
+    max_message_kib,
+    max_unfinished_kib,
+    max_chunk_streams,
+    max_amf_depth,
+    max_amf_values,
+    max_messages_per_second,
+    wrong_keys_at_once,
+    wrong_key_every_s,
+    wrong_key_remembered_s
+});
+overlaid!(Control {
+    url,
+    token_file,
+    key_cache_hours
+});
+overlaid!(State { directory });
+overlaid!(Admin { listen });
+overlaid!(Outputs {
+    ca_file,
+    allow,
+    allow_loopback,
+    allow_ports,
+    nodes,
+    gather
+});
+overlaid!(Media { memory_mib });
+overlaid!(HandOver {
+    socket,
+    max_minutes
+});
+overlaid!(Accounts {
+    inputs,
+    outputs,
+    mbps
+});
+overlaid!(Log { level, format });
 
 fn some_addresses<'de, D: serde::Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Addresses>, D::Error> {
     Addresses::deserialize(deserializer).map(Some)
-}
-
-fn addresses(text: &str) -> Result<Addresses, std::net::AddrParseError> {
-    let addresses: Result<_, _> = text.split(',').map(|one| one.trim().parse()).collect();
-    addresses.map(Addresses)
-}
-
-/// Networks, in the file an array of them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "Vec<String>")]
-pub struct Networks(pub Vec<Network>);
-
-impl TryFrom<Vec<String>> for Networks {
-    type Error = InvalidNetwork;
-
-    fn try_from(texts: Vec<String>) -> Result<Self, InvalidNetwork> {
-        let networks: Result<_, _> = texts.iter().map(|text| text.parse()).collect();
-        networks.map(Self)
-    }
-}
-
-/// Ranges of ports: in the file an array of strings.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "Vec<String>")]
-pub struct PortRanges(pub Vec<Ports>);
-
-impl TryFrom<Vec<String>> for PortRanges {
-    type Error = InvalidPorts;
-
-    fn try_from(texts: Vec<String>) -> Result<Self, InvalidPorts> {
-        let ports: Result<_, _> = texts.iter().map(|text| text.parse()).collect();
-        ports.map(Self)
-    }
-}
-
-fn ports(text: &str) -> Result<PortRanges, InvalidPorts> {
-    Ports::parse(text).map(PortRanges)
-}
-
-fn networks(text: &str) -> Result<Networks, InvalidNetwork> {
-    let networks: Result<_, _> = text.split(',').map(|one| one.trim().parse()).collect();
-    networks.map(Networks)
 }
 
 fn url<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Url>, D::Error> {
