@@ -9,11 +9,11 @@
 //! it holds: they are stored here before the node may forget them, and told again until each object
 //! has kept its own.
 
+mod entries;
 mod figures;
 mod queue;
 mod roster;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -27,8 +27,8 @@ use shared::time::Timestamp;
 
 use crate::keys::{Keyring, Place, Unsealable};
 use crate::live_input::Ask;
-use crate::sql;
 use crate::status::{News, Numbered, Told};
+use entries::{Entries, Entry, FIRST_RESEND};
 use queue::Queue;
 use roster::Roster;
 
@@ -70,9 +70,8 @@ pub struct Push {
 pub struct NodeState {
     node: NodeName,
     roster: Roster,
-    entries: BTreeMap<InputUid, Entry>,
+    entries: Entries,
     queue: Queue,
-    changed: BTreeSet<InputUid>,
     roster_changed: bool,
 }
 
@@ -101,9 +100,8 @@ impl NodeState {
         let mut state = Self {
             node,
             roster: Roster::default(),
-            entries: BTreeMap::new(),
+            entries: Entries::default(),
             queue: Queue::default(),
-            changed: BTreeSet::new(),
             roster_changed: false,
         };
         for (key, value) in stored {
@@ -111,11 +109,8 @@ impl NodeState {
                 state.roster = serde_json::from_str(&value).unwrap_or_default();
             } else if Queue::is_key(&key) {
                 state.queue.load(&key, &value);
-            } else if let Some(uid) = key.strip_prefix(ENTRY_PREFIX)
-                && let Ok(input) = uid.parse()
-                && let Ok(entry) = serde_json::from_str(&value)
-            {
-                state.entries.insert(input, entry);
+            } else {
+                state.entries.load(&key, &value);
             }
         }
         state
@@ -126,15 +121,7 @@ impl NodeState {
     pub fn take_changes(&mut self) -> Changes {
         let mut changes = Changes::default();
         self.queue.take_changes(&mut changes);
-        for input in std::mem::take(&mut self.changed) {
-            let key = format!("{ENTRY_PREFIX}{input}");
-            match self.entries.get(&input) {
-                Some(entry) => changes
-                    .put
-                    .push((key, serde_json::json!(entry).to_string())),
-                None => changes.delete.push(key),
-            }
-        }
+        self.entries.take_changes(&mut changes);
         if std::mem::take(&mut self.roster_changed) {
             let value = serde_json::json!(self.roster).to_string();
             changes.put.push((ROSTER_KEY.to_owned(), value));
@@ -157,7 +144,7 @@ impl NodeState {
     ) -> Result<Option<Push>, Unsealable> {
         let Handed { snapshot, via } = handed;
         let input = snapshot.input;
-        let held = self.entries.get(&input);
+        let held = self.entries.get(input);
         if held.is_some_and(|held| held.rev >= snapshot.rev) {
             return Ok(None);
         }
@@ -189,7 +176,6 @@ impl NodeState {
             sealed: keyring.seal(&Place::snapshot(&self.node, input), nonce, &text)?,
         };
         self.entries.insert(input, entry);
-        self.changed.insert(input);
         if here.is_some() {
             self.note(instance, now);
         }
@@ -214,7 +200,7 @@ impl NodeState {
         self.note(instance, now);
         let of_newest = self
             .entries
-            .get(&input)
+            .get(input)
             .is_some_and(|entry| (entry.instance, entry.rev) == (instance, rev));
         if of_newest {
             let news = News::Applied {
@@ -225,14 +211,12 @@ impl NodeState {
             self.tell(input, instance, news, now);
         }
         // A node that does not know a wish goes on as before: it still carries the input.
-        self.acknowledge(instance, input, rev, !applied.unknown_wish);
-        let mut is_new = false;
-        if let Some(entry) = self.entries.get_mut(&input) {
-            is_new = applied.unknown_wish && !entry.unknown_wish && of_newest;
-            if is_new {
-                entry.unknown_wish = true;
-                self.changed.insert(input);
-            }
+        let entries = &mut self.entries;
+        entries.acknowledge(instance, input, rev, !applied.unknown_wish);
+        let is_first = entries.get(input).is_some_and(|entry| !entry.unknown_wish);
+        let is_new = applied.unknown_wish && is_first && of_newest;
+        if is_new {
+            entries.change(input, |entry| entry.unknown_wish = true);
         }
         self.listen(instance, now);
         is_new
@@ -248,7 +232,7 @@ impl NodeState {
         self.give_up_missing(report, now);
         let mut asks = Vec::new();
         for (&input, &rev) in &report.revs {
-            match self.entries.get(&input) {
+            match self.entries.get(input) {
                 Some(entry) if entry.rev == rev => {
                     if entry.instance == report.instance && !entry.acknowledged {
                         let news = News::Applied {
@@ -258,7 +242,8 @@ impl NodeState {
                         };
                         self.tell(input, report.instance, news, now);
                     }
-                    self.acknowledge(report.instance, input, rev, false);
+                    let entries = &mut self.entries;
+                    entries.acknowledge(report.instance, input, rev, false);
                 }
                 Some(entry) if entry.rev > rev => {}
                 Some(_) | None => asks.push(Ask {
@@ -318,7 +303,7 @@ impl NodeState {
                 }
             }
         }
-        for instance in self.holders() {
+        for instance in self.entries.holders() {
             let socket = pulses.iter().any(|pulse| pulse.instance == instance);
             let Some(heard) = self.roster.instances.get_mut(&instance) else {
                 continue;
@@ -329,7 +314,7 @@ impl NodeState {
             heard.silent = true;
             self.roster_changed = true;
             let since = heard.last();
-            for input in self.held_by(instance) {
+            for input in self.entries.held_by(instance) {
                 self.tell(input, instance, News::Silent { since }, now);
             }
         }
@@ -343,7 +328,7 @@ impl NodeState {
         keyring: &Keyring,
         now: Timestamp,
     ) -> Reconciliation {
-        let newer = |(&input, entry): (&InputUid, &Entry)| match report.revs.get(&input) {
+        let newer = |(input, entry): (InputUid, &Entry)| match report.revs.get(&input) {
             Some(rev) => (entry.rev > *rev).then_some(input),
             None => (entry.instance == report.instance && !entry.acknowledged).then_some(input),
         };
@@ -351,16 +336,17 @@ impl NodeState {
         let mut snapshots = Vec::new();
         let mut room = MAX_LINK_FRAME_BYTES / 2;
         for input in inputs {
-            let Some(entry) = self.entries.get_mut(&input) else {
+            let Some(entry) = self.entries.get(input) else {
                 continue;
             };
             match room.checked_sub(entry.sealed.len()) {
                 Some(left) => room = left,
                 None if snapshots.is_empty() => room = 0,
                 None => {
-                    entry.acknowledged = false;
-                    entry.resend_at = now;
-                    self.changed.insert(input);
+                    self.entries.change(input, |entry| {
+                        entry.acknowledged = false;
+                        entry.resend_at = now;
+                    });
                     continue;
                 }
             }
@@ -393,34 +379,16 @@ impl NodeState {
 
     /// The snapshots to send again, to every socket: the alarm rang, or a socket has opened.
     pub fn due(&mut self, keyring: &Keyring, now: Timestamp) -> Vec<Snapshot> {
-        let due = |(&input, entry): (&InputUid, &Entry)| {
-            (!entry.acknowledged && entry.resend_at <= now).then_some(input)
-        };
-        let inputs: Vec<InputUid> = self.entries.iter().filter_map(due).collect();
-        let mut snapshots = Vec::new();
-        for input in inputs {
-            if let Some(entry) = self.entries.get_mut(&input) {
-                entry.tries = entry.tries.saturating_add(1);
-                let factor = 1 << entry.tries.min(MAX_RESEND_DOUBLINGS);
-                entry.resend_at = now.after(FIRST_RESEND * factor);
-                self.changed.insert(input);
-            }
-            snapshots.extend(self.open(input, keyring));
-        }
-        snapshots
+        let due = self.entries.take_due(now).into_iter();
+        due.filter_map(|input| self.open(input, keyring)).collect()
     }
 
     /// When the alarm must ring, if work is left that it can do. Without a socket (`pulses` is
     /// empty) nothing is sent again: the node's next report finds it.
     pub fn alarm(&self, pulses: &[Pulse], now: Timestamp) -> Option<Timestamp> {
         let telling = (!self.queue.is_empty()).then(|| now.after(RETELL));
-        let sending = self
-            .entries
-            .values()
-            .filter(|entry| !pulses.is_empty() && !entry.acknowledged)
-            .map(|entry| entry.resend_at)
-            .min();
-        let looking = self.holders().into_iter().filter_map(|instance| {
+        let sending = self.entries.due_at().filter(|_| !pulses.is_empty());
+        let looking = self.entries.holders().into_iter().filter_map(|instance| {
             let socket = pulses.iter().any(|pulse| pulse.instance == instance);
             let heard = self.roster.instances.get(&instance)?;
             match heard.silent {
@@ -434,8 +402,8 @@ impl NodeState {
     }
 
     fn note(&mut self, instance: Instance, now: Timestamp) {
-        let holders = &self.entries;
-        let holds = |instance| holders.values().any(|entry| entry.instance == instance);
+        let entries = &self.entries;
+        let holds = |instance| entries.iter().any(|(_, entry)| entry.instance == instance);
         let (heard, lost) = self.roster.heard(instance, holds);
         self.roster_changed |= heard.note(now);
         if let Some(lost) = lost {
@@ -450,7 +418,7 @@ impl NodeState {
             && std::mem::take(&mut heard.silent)
         {
             self.roster_changed = true;
-            for input in self.held_by(instance) {
+            for input in self.entries.held_by(instance) {
                 self.tell(input, instance, News::Heard, now);
             }
         }
@@ -477,10 +445,10 @@ impl NodeState {
             if let What::Ended { .. } = event.what {
                 let over = self
                     .entries
-                    .get(&event.input)
+                    .get(event.input)
                     .is_some_and(|entry| entry.instance == instance && entry.epoch <= event.epoch);
                 if over {
-                    self.remove(event.input);
+                    self.entries.remove(event.input);
                 }
             }
         }
@@ -509,9 +477,9 @@ impl NodeState {
     }
 
     fn give_up(&mut self, instance: Instance, now: Timestamp) {
-        for input in self.held_by(instance) {
-            if let Some(epoch) = self.entries.get(&input).map(|entry| entry.epoch) {
-                self.remove(input);
+        for input in self.entries.held_by(instance) {
+            if let Some(epoch) = self.entries.get(input).map(|entry| entry.epoch) {
+                self.entries.remove(input);
                 self.tell(input, instance, News::Over { epoch }, now);
             }
         }
@@ -520,18 +488,18 @@ impl NodeState {
     /// What a process had, and has no more in two reports on end, is over: one report may have
     /// been on its way for long.
     fn give_up_missing(&mut self, report: &Report, now: Timestamp) {
-        for input in self.held_by(report.instance) {
-            let Some(entry) = self.entries.get_mut(&input) else {
+        for input in self.entries.held_by(report.instance) {
+            let Some(entry) = self.entries.get(input) else {
                 continue;
             };
             let is_missing = entry.acknowledged && !report.revs.contains_key(&input);
             if is_missing && entry.missing {
                 let epoch = entry.epoch;
-                self.remove(input);
+                self.entries.remove(input);
                 self.tell(input, report.instance, News::Over { epoch }, now);
             } else if entry.missing != is_missing {
-                entry.missing = is_missing;
-                self.changed.insert(input);
+                let note = |entry: &mut Entry| entry.missing = is_missing;
+                self.entries.change(input, note);
             }
         }
     }
@@ -547,84 +515,23 @@ impl NodeState {
         self.queue.push(input, news);
     }
 
-    /// Processes that hold inputs.
-    fn holders(&self) -> BTreeSet<Instance> {
-        self.entries.values().map(|entry| entry.instance).collect()
-    }
-
-    fn held_by(&self, instance: Instance) -> Vec<InputUid> {
-        let held = self.entries.iter();
-        held.filter(|(_, entry)| entry.instance == instance)
-            .map(|(&input, _)| input)
-            .collect()
-    }
-
-    fn acknowledge(&mut self, instance: Instance, input: InputUid, rev: u64, done: bool) {
-        let Some(entry) = self.entries.get_mut(&input) else {
-            return;
-        };
-        if entry.instance != instance || rev < entry.rev {
-            return;
-        }
-        if entry.last && done {
-            self.remove(input);
-        } else if !entry.acknowledged {
-            entry.acknowledged = true;
-            self.changed.insert(input);
-        }
-    }
-
     /// Opens what is kept. What does not open is dropped: then the node's next report makes the
     /// input's object be asked.
     fn open(&mut self, input: InputUid, keyring: &Keyring) -> Option<Snapshot> {
-        let sealed = &self.entries.get(&input)?.sealed;
+        let sealed = &self.entries.get(input)?.sealed;
         let place = Place::snapshot(&self.node, input);
         let snapshot = keyring
             .open(&place, sealed)
             .ok()
             .and_then(|text| serde_json::from_str(text.expose()).ok());
         if snapshot.is_none() {
-            self.remove(input);
+            self.entries.remove(input);
         }
         snapshot
     }
-
-    fn remove(&mut self, input: InputUid) {
-        self.entries.remove(&input);
-        self.changed.insert(input);
-    }
 }
-
-/// The newest snapshot of an input that the node carries, or must be told to drop.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-struct Entry {
-    rev: u64,
-    epoch: u64,
-    /// Who holds the input, or held it last.
-    instance: Instance,
-    /// Whether nothing follows it: once applied, the node carries the input no more.
-    last: bool,
-    acknowledged: bool,
-    /// Whether the node has said that it does not know what the snapshot wants.
-    #[serde(default)]
-    unknown_wish: bool,
-    /// Whether the last report of its holder did not list it any more.
-    #[serde(default)]
-    missing: bool,
-    tries: u32,
-    #[serde(with = "sql::micros")]
-    resend_at: Timestamp,
-    sealed: String,
-}
-
-/// A healthy node acknowledges within a round trip.
-const FIRST_RESEND: Duration = Duration::from_secs(1);
-
-/// The delay doubles up to 32 s; the minute's report finds the rest.
-const MAX_RESEND_DOUBLINGS: u32 = 5;
 
 /// Between two attempts to tell an input's object what is new.
 const RETELL: Duration = Duration::from_secs(5);
 
 const ROSTER_KEY: &str = "roster";
-const ENTRY_PREFIX: &str = "input:";
