@@ -5,7 +5,7 @@ use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::net::TcpListener;
 use std::os::fd::{AsFd as _, BorrowedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process;
 use std::sync::Arc;
 
@@ -24,7 +24,6 @@ use crate::registry::Registry;
 /// Where successors find this process, and what it has for them.
 pub struct Offer {
     listener: UnixListener,
-    path: PathBuf,
     sockets: Vec<(Kind, bool, TcpListener)>,
 }
 
@@ -51,11 +50,7 @@ impl Offer {
         let _ = fs::remove_file(&fresh);
         let listener = UnixListener::bind(&fresh)?;
         fs::rename(&fresh, path)?;
-        Ok(Self {
-            listener,
-            path: path.to_owned(),
-            sockets,
-        })
+        Ok(Self { listener, sockets })
     }
 
     /// Serves processes that have handed over to this one, until another takes over from it. When this
@@ -136,12 +131,6 @@ impl Offer {
             }
             _ => Err(io::ErrorKind::UnexpectedEof.into()),
         }
-    }
-}
-
-impl Drop for Offer {
-    fn drop(&mut self) {
-        tracing::trace!(path = %self.path.display(), "no successor is waited for");
     }
 }
 
