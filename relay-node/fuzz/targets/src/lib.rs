@@ -15,7 +15,7 @@
 //! | [`broadcast_log`] | of a publisher: many, onto the log and out of it |
 //! | [`link`] | of the control plane, and of a node |
 //! | [`names`] | of users: URLs, keys, ids, networks, times |
-//! | [`request`] | of clients of the API: bodies, queries, paths |
+//! | [`request`] | of clients of the API: bodies, queries, paths, headers, frames of event streams |
 
 mod amf0;
 mod broadcast_log;
