@@ -1,5 +1,5 @@
 //! The bare relay: the least that a relay can cost. It lets encoders in, and from then on passes their
-//! bytes on as they are: nothing is looked at, kept, or made anew.
+//! bytes on as they are: nothing is looked at, nor made anew, nor kept unless that is asked for.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -25,7 +25,7 @@ use super::usage;
 /// One window serves all encoders: it begins with the first byte of any of them, and at its end each
 /// is read once.
 pub(super) fn run(
-    (case, gather): (Case, Duration),
+    (case, gather, keeps): (Case, Duration, bool),
     listener: &TcpListener,
     sink: u16,
     tls: &Arc<ClientConfig>,
@@ -41,11 +41,13 @@ pub(super) fn run(
         inputs.push(Input {
             encoder,
             outputs: outputs.collect::<Result<_>>()?,
+            // Not zeros, whose pages the kernel would give one by one later.
+            buffer: vec![u8::MAX; if keeps { kept(case) } else { READ_MAX }],
+            at: 0,
             has_gone: false,
         });
     }
     begun.send(usage::this_thread()?)?;
-    let mut buffer = vec![0; READ_MAX];
     while !inputs.is_empty() {
         let mut readable = wait(&inputs)?;
         if !gather.is_zero() {
@@ -54,7 +56,7 @@ pub(super) fn run(
         }
         for (input, is_readable) in inputs.iter_mut().zip(readable) {
             if is_readable {
-                input.pass(&mut buffer)?;
+                input.pass()?;
             }
         }
         inputs.retain(|input| !input.has_gone);
@@ -71,20 +73,31 @@ pub(super) fn publishing_key(publisher: usize) -> String {
 struct Input {
     encoder: TcpStream,
     outputs: Vec<Output>,
+    /// What it sends is read to the next place in it.
+    buffer: Vec<u8>,
+    at: usize,
     has_gone: bool,
 }
 
 impl Input {
     /// Passes on what has come.
-    fn pass(&mut self, buffer: &mut [u8]) -> Result<()> {
-        let length = match self.encoder.read(buffer) {
+    fn pass(&mut self) -> Result<()> {
+        if self.at + READ_MAX > self.buffer.len() {
+            self.at = 0;
+        }
+        let room = self.buffer.get_mut(self.at..).unwrap_or_default();
+        let length = match self.encoder.read(room) {
             Ok(length) => length,
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
             Err(error) => return Err(error.into()),
         };
         self.has_gone = length == 0;
+        let read = room.get(..length).unwrap_or_default();
         for output in &mut self.outputs {
-            output.write(buffer.get(..length).unwrap_or_default())?;
+            output.write(read)?;
+        }
+        if self.buffer.len() > READ_MAX {
+            self.at += length;
         }
         Ok(())
     }
@@ -130,6 +143,13 @@ fn let_in(listener: &TcpListener) -> Result<(TcpStream, usize)> {
         }
     }
 }
+
+/// As much as ours keeps of an encoder, so that an output can begin with a picture.
+fn kept(case: Case) -> usize {
+    READ_MAX + usize::try_from(KEPT_SECONDS * case.media.bits_per_second / 8).unwrap_or_default()
+}
+
+const KEPT_SECONDS: u64 = 3;
 
 /// What has come of an encoder in the longest window fits into it, a keyframe included.
 const READ_MAX: usize = 256 << 10;

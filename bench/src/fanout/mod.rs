@@ -145,11 +145,14 @@ impl Bench {
         let started = relay.start(case, port, &self.authority, self.processors)?;
         let stop = CancellationToken::new();
         let gather = match relay {
-            Relay::Floor(gather) | Relay::Bare(gather) => Duration::from_millis(gather),
+            Relay::Floor(gather) | Relay::Bare(gather) | Relay::Keeping(gather) => {
+                Duration::from_millis(gather)
+            }
             _ => Duration::ZERO,
         };
         let (begun, thread) = mpsc::channel();
-        let bare = self.pass_on(case, port, (&started, gather), begun.clone())?;
+        let keeps = matches!(relay, Relay::Keeping(_));
+        let bare = self.pass_on(case, port, (&started, gather, keeps), begun.clone())?;
         let source = self.publish(case, port, (&started, gather), (&sent, &stop), begun);
 
         let measured = watch(&started, &thread, case, &sent, &sinks, window);
@@ -199,7 +202,7 @@ impl Bench {
         &self,
         case: Case,
         sink: u16,
-        (started, gather): (&Started, Duration),
+        (started, gather, keeps): (&Started, Duration, bool),
         begun: mpsc::Sender<PathBuf>,
     ) -> Result<Option<JoinHandle<Result<()>>>> {
         let Some(listener) = &started.listener else {
@@ -209,7 +212,7 @@ impl Bench {
         let processors = self.processors;
         Ok(Some(thread::spawn(move || {
             processors.be_measured()?;
-            bare::run((case, gather), &listener, sink, &tls, &begun)
+            bare::run((case, gather, keeps), &listener, sink, &tls, &begun)
         })))
     }
 

@@ -44,6 +44,7 @@ impl Plan {
             relays = Relay::ALL.to_vec();
             // What these show does not change from day to day.
             relays.retain(|relay| !quick || !relay.is_bound());
+            relays.retain(|relay| !matches!(relay, Relay::Keeping(_)));
         }
         if shapes.is_empty() {
             shapes = vec![(1, 50, 6), (1, 10, 12), (10, 5, 6)];
@@ -91,7 +92,7 @@ fn shape(text: &str) -> Result<Shape> {
 /// What may be said to it.
 pub(crate) const USAGE: &str = "it takes --quick, --awake, --rtmp or --rtmps alone, \
      --cases=1x50@6,1x10@12,10x5@6 or others (inputs x outputs @ Mbps), and \
-     --relays=floor,floor-20,floor-100,bare-0,bare-20,bare-100,ours-0,ours-20,ours-100,nginx,tee or some of these";
+     --relays=floor,floor-20,floor-100,bare-0,bare-20,bare-100,keeping-0,keeping-20,keeping-100,ours-0,ours-20,ours-100,nginx,tee or some of these";
 
 /// What is relayed.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -25,6 +25,8 @@ pub(super) enum Relay {
     Floor(u64),
     /// The least that a relay can be, gathering for so many milliseconds.
     Bare(u64),
+    /// The same, which keeps the last seconds of each encoder.
+    Keeping(u64),
     /// Ours, gathering for so many milliseconds.
     Ours(u64),
     /// nginx with its RTMP module; for RTMPS its stream module does TLS.
@@ -38,13 +40,16 @@ impl Relay {
     pub(super) const FLOOR: Self = Self::Floor(0);
 
     /// In the order in which they run.
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 14] = [
         Self::FLOOR,
         Self::Floor(20),
         Self::Floor(100),
         Self::Bare(0),
         Self::Bare(20),
         Self::Bare(100),
+        Self::Keeping(0),
+        Self::Keeping(20),
+        Self::Keeping(100),
         Self::Ours(0),
         Self::Ours(20),
         Self::Ours(100),
@@ -58,6 +63,7 @@ impl Relay {
             Self::FLOOR => "floor".to_owned(),
             Self::Floor(gather) => format!("floor, gathering {gather} ms"),
             Self::Bare(gather) => format!("bare, gather {gather} ms"),
+            Self::Keeping(gather) => format!("bare that keeps, gather {gather} ms"),
             Self::Ours(gather) => format!("ours, gather {gather} ms"),
             Self::Nginx => "nginx-rtmp".to_owned(),
             Self::Tee => "FFmpeg tee".to_owned(),
@@ -73,6 +79,9 @@ impl Relay {
             "bare-0" => Self::Bare(0),
             "bare-20" => Self::Bare(20),
             "bare-100" => Self::Bare(100),
+            "keeping-0" => Self::Keeping(0),
+            "keeping-20" => Self::Keeping(20),
+            "keeping-100" => Self::Keeping(100),
             "ours-0" => Self::Ours(0),
             "ours-20" => Self::Ours(20),
             "ours-100" => Self::Ours(100),
@@ -84,12 +93,12 @@ impl Relay {
 
     /// Whether it only shows what others could be at best.
     pub(super) fn is_bound(self) -> bool {
-        matches!(self, Self::Floor(_) | Self::Bare(_)) && self != Self::FLOOR
+        self.is_thread() && self != Self::FLOOR
     }
 
     /// Whether it is a thread of the measuring process.
     pub(super) fn is_thread(self) -> bool {
-        matches!(self, Self::Floor(_) | Self::Bare(_))
+        matches!(self, Self::Floor(_) | Self::Bare(_) | Self::Keeping(_))
     }
 
     /// Whether its cost is compared with ours.
@@ -116,7 +125,7 @@ impl Relay {
         let place = started._folder.path().to_owned();
         match self {
             Self::Floor(_) => {}
-            Self::Bare(_) => bare(&mut started, case)?,
+            Self::Bare(_) | Self::Keeping(_) => bare(&mut started, case)?,
             Self::Ours(gather) => ours(&mut started, &place, case, sink, authority, gather)?,
             Self::Nginx => nginx(&mut started, &place, case, sink)?,
             Self::Tee => tee(&mut started, &place, case, sink)?,
