@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod admin;
+pub mod alarm;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -11,8 +11,11 @@ use crate::ingest::Places;
 /// that waits for sockets, the files read at start.
 const RESERVE: u64 = 256;
 
-/// A broadcast of the largest kind: its encoder, and an output to each of fifty destinations.
-const PER_BROADCAST: u64 = 1 + shared::limits::DEFAULT_MAX_OUTPUTS_PER_INPUT as u64;
+/// Outputs of the largest broadcast.
+const OUTPUTS: u64 = shared::limits::DEFAULT_MAX_OUTPUTS_PER_INPUT as u64;
+
+/// A broadcast of the largest kind: its encoder with a timer, and its outputs.
+const PER_BROADCAST: u64 = 2 + OUTPUTS;
 
 /// Lets the kernel write no image of this process, which holds stream keys: neither a file, nor
 /// through a program that collects them, which ignores a limit of 0 bytes. As a consequence only
@@ -50,7 +53,7 @@ pub fn raise_open_files() -> io::Result<u64> {
     "only {limit} files may be open at once, and {publishers} encoders (ingest.max_publishers) with \
      {outputs} outputs each need {needed}: set LimitNOFILE (or ulimit -n) to {needed} or more{}",
     or_fewer_encoders(.fit),
-    outputs = PER_BROADCAST - 1
+    outputs = OUTPUTS
 )]
 pub struct TooFewFiles {
     /// How many may be open.

@@ -12,6 +12,7 @@ use rtmp::server::{Refusal, ServerConfig, ServerError, ServerEvent, ServerSessio
 use shared::link::Departure;
 use shared::secret::Secret;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::io::poll_read_buf;
 use tokio_util::sync::CancellationToken;
@@ -20,7 +21,7 @@ use tracing::Instrument as _;
 
 use super::door::Place;
 use super::gathering::Gathering;
-use super::socket::{Holds, Reading};
+use super::socket::Gathers;
 use crate::clock;
 use crate::feed::Encoder;
 use crate::registry::{self, Publisher, Registry};
@@ -44,7 +45,7 @@ pub(super) async fn serve<S, C>(
     since: Instant,
     stop: CancellationToken,
 ) where
-    S: AsyncRead + AsyncWrite + Holds + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + Gathers + Unpin + Send + 'static,
     C: Future<Output = io::Result<S>> + Send + 'static,
 {
     let rtmp = ServerConfig {
@@ -61,8 +62,9 @@ pub(super) async fn serve<S, C>(
         publisher: None,
         place: Arc::new(place),
         media: Vec::new(),
+        has_grown: false,
+        is_gathering: false,
         gathering: Gathering::new(Duration::ZERO, since.into_std()),
-        is_ending_window: false,
         asked_to_move: false,
     };
     match session.drive(&stop, Until::OnAir).await {
@@ -125,10 +127,10 @@ struct Session<S> {
     place: Arc<Place>,
     /// What was received and is not on the log yet; kept for its memory.
     media: Vec<Message>,
-    /// When the outputs are told of what is on the log.
+    /// Whether there is something on the log that the outputs were not told of.
+    has_grown: bool,
     gathering: Gathering,
-    /// While what was held is read, after which they are told in any case.
-    is_ending_window: bool,
+    is_gathering: bool,
     /// Whether it was told that another process has taken over.
     asked_to_move: bool,
 }
@@ -141,7 +143,7 @@ enum Happening {
     TimedOut,
 }
 
-impl<S: AsyncRead + AsyncWrite + Holds + Unpin> Session<S> {
+impl<S: AsyncRead + AsyncWrite + Gathers + Unpin> Session<S> {
     /// The same, with its connection on the thread that this is called on.
     async fn carried<C>(self, carry: impl FnOnce(S) -> C) -> io::Result<Self>
     where
@@ -183,11 +185,11 @@ impl<S: AsyncRead + AsyncWrite + Holds + Unpin> Session<S> {
         let mut timer = pin!(sleep_until(clock::now().into()));
         loop {
             self.take_events();
+            self.tell();
             if self.rtmp.is_closed() {
                 return Ok(Over::Closed);
             }
-            let deadlines = [self.gathering.until(), self.rtmp.poll_timeout()];
-            if let Some(deadline) = deadlines.into_iter().flatten().min() {
+            if let Some(deadline) = self.rtmp.poll_timeout() {
                 let deadline = deadline.into();
                 if timer.deadline() != deadline {
                     timer.as_mut().reset(deadline);
@@ -233,43 +235,30 @@ impl<S: AsyncRead + AsyncWrite + Holds + Unpin> Session<S> {
                         tracing::debug!("encoder disconnected");
                         return Ok(Over::Closed);
                     }
-                    Exchanged::Read(_) => self.rtmp.process(clock::now())?,
+                    Exchanged::Read(_) => {
+                        self.rtmp.process(clock::now())?;
+                        let rest = self.read_rest().await;
+                        // Whatever ended it: what was said before counts.
+                        self.take_events();
+                        if let Some(over) = rest? {
+                            return Ok(over);
+                        }
+                    }
                     Exchanged::Flushed | Exchanged::Wrote(_) => {}
                 },
-                Happening::TimedOut => {
-                    let now = clock::now();
-                    if self.gathering.until().is_some_and(|until| until <= now)
-                        && let Some(over) = self.end_window().await?
-                    {
-                        return Ok(over);
-                    }
-                    self.rtmp.handle_timeout(now)?;
-                }
+                Happening::TimedOut => self.rtmp.handle_timeout(clock::now())?,
             }
         }
     }
 
-    /// Reads what has come since the window began, and tells the outputs of all of it.
-    async fn end_window(&mut self) -> Result<Option<Over>, Failure> {
-        self.stream.set_reading(Reading::AllThereIs);
-        self.is_ending_window = true;
-        let read = self.read_rest().await;
-        self.is_ending_window = false;
-        let outputs = self.publisher.as_ref().map_or(0, Publisher::outputs);
-        let goes_on = self.gathering.ends(clock::now(), outputs);
-        self.stream.set_reading(match goes_on {
-            true => Reading::Held,
-            false => Reading::AsItComes,
-        });
-        if let Some(publisher) = &self.publisher {
-            publisher.tell();
-        }
-        read
-    }
-
+    /// Reads what else a window holds. Without one there is nothing.
     async fn read_rest(&mut self) -> Result<Option<Over>, Failure> {
         let mut room = DRAINED_MAX;
-        while room > 0 && self.rtmp.wants_input() && !self.rtmp.is_closed() {
+        while self.is_gathering && self.rtmp.wants_input() && !self.rtmp.is_closed() {
+            if room == 0 {
+                yield_now().await;
+                break;
+            }
             let (stream, inbox) = (&mut self.stream, self.rtmp.read_buf());
             let read = poll_fn(|cx| {
                 // What has not come by now is not waited for.
@@ -288,7 +277,6 @@ impl<S: AsyncRead + AsyncWrite + Holds + Unpin> Session<S> {
                     }
                     room = room.saturating_sub(bytes);
                     self.rtmp.process(clock::now())?;
-                    self.take_events();
                 }
             }
         }
@@ -329,28 +317,26 @@ impl<S: AsyncRead + AsyncWrite + Holds + Unpin> Session<S> {
         }
     }
 
-    /// Puts what was received on the log: one lock and one wake-up for all of it, at once or when
-    /// enough has been gathered.
+    /// Puts what was received on the log: one lock for all of it.
     fn append_media(&mut self) {
         let publisher = match &self.publisher {
             Some(publisher) if !self.media.is_empty() => publisher,
             _ => return self.media.clear(),
         };
-        let bytes = self.media.iter().map(|message| message.payload.len()).sum();
         let keyframe = publisher.append(self.media.drain(..));
-        if self.is_ending_window {
-            return self.gathering.takes_at_end(bytes);
-        }
-        let is_open = self.gathering.until().is_some();
-        match self.gathering.takes(clock::now(), bytes, keyframe) {
-            true => {
-                publisher.tell();
-                if is_open {
-                    self.stream.set_reading(Reading::AsItComes);
-                }
-            }
-            false if is_open => {}
-            false => self.stream.set_reading(Reading::Held),
+        self.gathering.takes(clock::now(), keyframe);
+        self.has_grown = true;
+    }
+
+    /// Tells the outputs of what has come.
+    fn tell(&mut self) {
+        if let Some(publisher) = &self.publisher
+            && std::mem::take(&mut self.has_grown)
+        {
+            publisher.tell();
+            let windows = self.gathering.windows(publisher.outputs());
+            self.is_gathering = windows.is_some();
+            self.stream.gather(windows);
         }
     }
 
@@ -384,6 +370,8 @@ impl<S: AsyncRead + AsyncWrite + Holds + Unpin> Session<S> {
     fn leave(&mut self, why: Departure) {
         if let Some(publisher) = self.publisher.take() {
             publisher.leave(why);
+            (self.has_grown, self.is_gathering) = (false, false);
+            self.stream.gather(None);
         }
     }
 
@@ -452,11 +440,13 @@ mod tests {
     use rtmp::client::{ClientEvent, Login, PublishClient, PublishTarget};
     use rtmp::{Capabilities, MessageType, StreamName};
     use shared::link::Protocol;
-    use tokio::io::{AsyncReadExt as _, DuplexStream, duplex};
+    use tokio::io::{AsyncReadExt as _, duplex};
+    use tokio::net::{TcpListener, TcpStream};
 
+    use super::super::socket::EncoderSocket;
     use super::super::{Bounds, Door};
     use super::*;
-    use crate::feed::growth;
+    use crate::feed::{Feed, growth};
     use crate::registry::tests::{self as registries, KEY, registry};
 
     #[tokio::test(start_paused = true)]
@@ -488,7 +478,7 @@ mod tests {
     }
 
     /// Publishes.
-    async fn publish(stream: &mut DuplexStream) -> PublishClient {
+    async fn publish(stream: &mut TcpStream) -> PublishClient {
         let target = PublishTarget {
             app: "live".to_owned(),
             tc_url: "rtmp://a.example/live".to_owned(),
@@ -510,52 +500,62 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn outputs_are_told_when_a_window_ends_and_of_a_keyframe_at_once() {
-        const KEYFRAME: &[u8] = &[0x17, 1, 0, 0, 0];
-        const INTERFRAME: &[u8] = &[0x27, 1, 0, 0, 0];
-        let gather = Duration::from_millis(100);
+    const KEYFRAME: &[u8] = &[0x17, 1, 0, 0, 0];
+    const INTERFRAME: &[u8] = &[0x27, 1, 0, 0, 0];
+
+    /// An encoder that publishes, and the feed of what it sends.
+    async fn on_air(gather: Duration) -> (TcpStream, PublishClient, Arc<Feed>) {
         let registry = registries::registry_that_gathers(gather);
-        let (mut stream, far) = duplex(1 << 16);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (near, far) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let (mut near, far) = (near.unwrap(), EncoderSocket::new(far.unwrap().0));
         let door = Door::new(Bounds::default(), [0; 32]);
         let (encoder, place) = (Encoder::new(Protocol::Rtmp, None), door.arrive(None));
-        let stay = |stream| ready(Ok(stream));
-        let (on_air, stop) = (Arc::clone(&registry), CancellationToken::new());
-        tokio::spawn(serve(
-            far,
-            stay,
-            encoder,
-            on_air,
-            place,
-            Instant::now(),
-            stop,
-        ));
-        let client = publish(&mut stream).await;
-        let (_enrolment, mut growth) = growth(&registries::feed(&registry));
+        let carry = async |stream: EncoderSocket| stream.carried();
+        let (begun, stop) = (Arc::clone(&registry), CancellationToken::new());
+        let since = Instant::now();
+        tokio::spawn(serve(far, carry, encoder, begun, place, since, stop));
+        let client = publish(&mut near).await;
+        let feed = registries::feed(&registry);
+        (near, client, feed)
+    }
 
-        for (payloads, after) in [
-            (&[KEYFRAME][..], Duration::ZERO),
-            (&[INTERFRAME, INTERFRAME], gather),
-            (&[INTERFRAME, KEYFRAME], Duration::ZERO),
-            (&[INTERFRAME], gather),
-        ] {
-            let began = Instant::now();
-            for payload in payloads {
-                let payload = bytes::Bytes::from_static(payload);
-                let message = client.message(MessageType::VIDEO, 0, payload).unwrap();
-                stream.write_all(&message.to_bytes()).await.unwrap();
-            }
-            growth.changed().await.unwrap();
-            let late = began.elapsed() - after;
-            assert!(late < Duration::from_millis(4), "{late:?} after {after:?}");
-        }
-        // Whoever goes says so at once, and what waited is told first.
-        let message = client.message(MessageType::VIDEO, 0, INTERFRAME.into());
+    async fn send(stream: &mut TcpStream, client: &PublishClient, payload: &'static [u8]) {
+        let message = client.message(MessageType::VIDEO, 0, payload.into());
         let bytes = message.unwrap().to_bytes();
         stream.write_all(&bytes).await.unwrap();
-        let began = Instant::now();
+    }
+
+    #[tokio::test]
+    async fn outputs_are_told_when_a_window_ends() {
+        let gather = Duration::from_millis(50);
+        let (mut stream, client, feed) = on_air(gather).await;
+        // With so many a window begins with a packet.
+        let _many: Vec<_> = (0..50).map(|_| growth(&feed)).collect();
+        let (_enrolment, mut growth) = growth(&feed);
+        send(&mut stream, &client, KEYFRAME).await;
+        growth.changed().await.unwrap();
+        for _ in 0..2 {
+            let began = Instant::now();
+            for _ in 0..2 {
+                send(&mut stream, &client, INTERFRAME).await;
+            }
+            growth.changed().await.unwrap();
+            let elapsed = began.elapsed();
+            assert!(elapsed >= gather, "after {elapsed:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn outputs_are_told_of_the_first_keyframe_and_of_an_end_at_once() {
+        let (mut stream, client, feed) = on_air(Duration::from_secs(3600)).await;
+        let (_enrolment, mut growth) = growth(&feed);
+        send(&mut stream, &client, KEYFRAME).await;
+        growth.changed().await.unwrap();
+        // What waited is told first.
+        send(&mut stream, &client, INTERFRAME).await;
         drop(stream);
         growth.changed().await.unwrap();
-        assert_eq!(began.elapsed(), Duration::ZERO);
     }
 }

@@ -155,7 +155,7 @@ fn too_few_files_are_told_at_start() {
     assert!(
         first.contains("only 300 files")
             && first
-                .contains("2000 encoders (ingest.max_publishers) with 50 outputs each need 106352"),
+                .contains("2000 encoders (ingest.max_publishers) with 50 outputs each need 108352"),
         "{first}"
     );
 }
