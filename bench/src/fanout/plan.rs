@@ -44,6 +44,7 @@ impl Plan {
             relays = Relay::ALL.to_vec();
             // What these show does not change from day to day.
             relays.retain(|relay| !quick || !relay.is_bound());
+            // Only on request: it costs what the bare one does.
             relays.retain(|relay| !matches!(relay, Relay::Keeping(_)));
         }
         if shapes.is_empty() {

@@ -70,10 +70,14 @@ impl Gathering {
         self.is_settled |= keyframe || now.saturating_duration_since(began) >= BEGINS_WITHIN;
     }
 
+    /// Whether what comes from now on is gathered.
+    pub(super) fn is_on(&self) -> bool {
+        self.is_settled && !self.windows.length.is_zero()
+    }
+
     /// How what comes from now on is gathered for so many outputs, if it is.
     pub(super) fn windows(&self, outputs: usize) -> Option<Windows> {
-        let is_on = self.is_settled && !self.windows.length.is_zero();
-        is_on.then_some(Windows {
+        self.is_on().then_some(Windows {
             are_common: outputs <= FEW_OUTPUTS,
             ..self.windows
         })

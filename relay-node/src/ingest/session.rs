@@ -63,7 +63,6 @@ pub(super) async fn serve<S, C>(
         place: Arc::new(place),
         media: Vec::new(),
         has_grown: false,
-        is_gathering: false,
         gathering: Gathering::new(Duration::ZERO, since.into_std()),
         asked_to_move: false,
     };
@@ -129,8 +128,8 @@ struct Session<S> {
     media: Vec<Message>,
     /// Whether there is something on the log that the outputs were not told of.
     has_grown: bool,
+    /// Whether, while it publishes, what comes is gathered.
     gathering: Gathering,
-    is_gathering: bool,
     /// Whether it was told that another process has taken over.
     asked_to_move: bool,
 }
@@ -251,10 +250,14 @@ impl<S: AsyncRead + AsyncWrite + Gathers + Unpin> Session<S> {
         }
     }
 
+    fn is_gathering(&self) -> bool {
+        self.publisher.is_some() && self.gathering.is_on()
+    }
+
     /// Reads what else a window holds. Without one there is nothing.
     async fn read_rest(&mut self) -> Result<Option<Over>, Failure> {
         let mut room = DRAINED_MAX;
-        while self.is_gathering && self.rtmp.wants_input() && !self.rtmp.is_closed() {
+        while self.is_gathering() && self.rtmp.wants_input() && !self.rtmp.is_closed() {
             if room == 0 {
                 yield_now().await;
                 break;
@@ -335,7 +338,6 @@ impl<S: AsyncRead + AsyncWrite + Gathers + Unpin> Session<S> {
         {
             publisher.tell();
             let windows = self.gathering.windows(publisher.outputs());
-            self.is_gathering = windows.is_some();
             self.stream.gather(windows);
         }
     }
@@ -370,7 +372,7 @@ impl<S: AsyncRead + AsyncWrite + Gathers + Unpin> Session<S> {
     fn leave(&mut self, why: Departure) {
         if let Some(publisher) = self.publisher.take() {
             publisher.leave(why);
-            (self.has_grown, self.is_gathering) = (false, false);
+            self.has_grown = false;
             self.stream.gather(None);
         }
     }
@@ -441,9 +443,10 @@ mod tests {
     use rtmp::{Capabilities, MessageType, StreamName};
     use shared::link::Protocol;
     use tokio::io::{AsyncReadExt as _, duplex};
-    use tokio::net::{TcpListener, TcpStream};
+    use tokio::net::TcpStream;
 
     use super::super::socket::EncoderSocket;
+    use super::super::socket::tests::connection;
     use super::super::{Bounds, Door};
     use super::*;
     use crate::feed::{Feed, growth};
@@ -506,10 +509,7 @@ mod tests {
     /// An encoder that publishes, and the feed of what it sends.
     async fn on_air(gather: Duration) -> (TcpStream, PublishClient, Arc<Feed>) {
         let registry = registries::registry_that_gathers(gather);
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (near, far) = tokio::join!(TcpStream::connect(address), listener.accept());
-        let (mut near, far) = (near.unwrap(), EncoderSocket::new(far.unwrap().0));
+        let (mut near, far) = connection().await;
         let door = Door::new(Bounds::default(), [0; 32]);
         let (encoder, place) = (Encoder::new(Protocol::Rtmp, None), door.arrive(None));
         let carry = async |stream: EncoderSocket| stream.carried();

@@ -38,8 +38,8 @@ enum Reading {
     AsItComes,
     /// The next packet begins a window.
     Waiting,
-    /// A window is open until then: less than [`HELD_MAX`] wakes nobody.
-    Held(Instant),
+    /// A window is open until the alarm goes off: less than [`HELD_MAX`] wakes nobody.
+    Held,
     /// One has ended, and what it holds is read.
     Emptying {
         /// Whether there was anything.
@@ -90,7 +90,7 @@ impl EncoderSocket {
                 Err(ErrorKind::WouldBlock.into())
             });
         self.wake_from(HELD_MAX);
-        self.reading = Reading::Held(until);
+        self.reading = Reading::Held;
         Ok(())
     }
 
@@ -114,17 +114,11 @@ impl EncoderSocket {
     }
 
     /// Whether the open window is over: much has come, or an end, or it was to end by now.
-    fn poll_over(&self, cx: &mut Context<'_>, until: Instant) -> Poll<io::Result<()>> {
-        if let Poll::Ready(ready) = self.stream.poll_read_ready(cx) {
-            return Poll::Ready(ready);
+    fn poll_over(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match (self.stream.poll_read_ready(cx), &self.alarm) {
+            (Poll::Pending, Some(alarm)) => alarm.poll(cx).map(Ok),
+            (ready, _) => ready,
         }
-        while let Some(alarm) = &self.alarm {
-            ready!(alarm.poll(cx));
-            if clock::now() >= until {
-                break;
-            }
-        }
-        Poll::Ready(Ok(()))
     }
 }
 
@@ -162,8 +156,8 @@ impl AsyncRead for EncoderSocket {
                         self.gather(None);
                     }
                 }
-                (Reading::Held(until), _) => {
-                    ready!(self.poll_over(cx, until))?;
+                (Reading::Held, _) => {
+                    ready!(self.poll_over(cx))?;
                     self.reading = Reading::Emptying {
                         has_come: false,
                         is_empty: false,
@@ -236,7 +230,7 @@ impl Gathers for tokio::io::DuplexStream {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::future::poll_fn;
     use std::time::Duration;
 
@@ -257,7 +251,8 @@ mod tests {
         gathering.windows(outputs)
     }
 
-    async fn connection() -> (TcpStream, EncoderSocket) {
+    /// An encoder's end of a connection, and the node's.
+    pub(in crate::ingest) async fn connection() -> (TcpStream, EncoderSocket) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (near, far) = tokio::join!(TcpStream::connect(address), listener.accept());
@@ -274,7 +269,7 @@ mod tests {
 
     /// Reads until the first packet has opened a window.
     async fn opened(socket: &mut EncoderSocket) {
-        while !matches!(socket.reading, Reading::Held(_)) {
+        while !matches!(socket.reading, Reading::Held) {
             assert_eq!(read_now(socket).await, None);
             tokio::task::yield_now().await;
         }
@@ -346,12 +341,12 @@ mod tests {
         encoder.write_all(b"first").await.unwrap();
         assert_eq!(socket.read(&mut bytes).await.unwrap(), 5);
         assert_eq!(read_now(&mut socket).await, None);
-        assert!(matches!(socket.reading, Reading::Held(_)), "the next");
+        assert!(matches!(socket.reading, Reading::Held), "the next");
         encoder.write_all(b"second").await.unwrap();
         assert_eq!(socket.read(&mut bytes).await.unwrap(), 6);
         assert_eq!(read_now(&mut socket).await, None);
-        assert!(matches!(socket.reading, Reading::Held(_)), "the last");
-        while matches!(socket.reading, Reading::Held(_)) {
+        assert!(matches!(socket.reading, Reading::Held), "the last");
+        while matches!(socket.reading, Reading::Held) {
             let read = timeout(WINDOW, socket.read(&mut bytes)).await;
             read.unwrap_err();
         }
