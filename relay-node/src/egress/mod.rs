@@ -10,6 +10,7 @@ mod output;
 mod own;
 #[cfg(test)]
 mod panic_tests;
+mod race;
 mod session;
 pub mod tls;
 
