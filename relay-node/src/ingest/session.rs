@@ -235,11 +235,10 @@ impl<S: AsyncRead + AsyncWrite + Gathers + Unpin> Session<S> {
                         return Ok(Over::Closed);
                     }
                     Exchanged::Read(_) => {
-                        self.rtmp.process(clock::now())?;
-                        let rest = self.read_rest().await;
+                        let received = self.take_received().await;
                         // Whatever ended it: what was said before counts.
                         self.take_events();
-                        if let Some(over) = rest? {
+                        if let Some(over) = received? {
                             return Ok(over);
                         }
                     }
@@ -254,8 +253,9 @@ impl<S: AsyncRead + AsyncWrite + Gathers + Unpin> Session<S> {
         self.publisher.is_some() && self.gathering.is_on()
     }
 
-    /// Reads what else a window holds. Without one there is nothing.
-    async fn read_rest(&mut self) -> Result<Option<Over>, Failure> {
+    /// Takes what was read, and reads what else a window holds. Without one there is nothing.
+    async fn take_received(&mut self) -> Result<Option<Over>, Failure> {
+        self.rtmp.process(clock::now())?;
         let mut room = DRAINED_MAX;
         while self.is_gathering() && self.rtmp.wants_input() && !self.rtmp.is_closed() {
             if room == 0 {
@@ -545,6 +545,20 @@ mod tests {
             let elapsed = began.elapsed();
             assert!(elapsed >= gather, "after {elapsed:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_was_said_before_malformed_bytes_counts() {
+        let (mut stream, client, feed) = on_air(Duration::ZERO).await;
+        let (_enrolment, mut growth) = growth(&feed);
+        let keyframe = client.message(MessageType::VIDEO, 0, KEYFRAME.into());
+        // A chunk that goes on with a message that never began.
+        let malformed = [0xff; 8].as_slice().into();
+        let both: Vec<u8> = [keyframe.unwrap().to_bytes(), malformed].concat();
+        stream.write_all(&both).await.unwrap();
+        growth.changed().await.unwrap();
+        assert!(feed.heard().is_some());
+        assert_eq!(stream.read(&mut [0; 64]).await.unwrap(), 0);
     }
 
     #[tokio::test]
